@@ -16,7 +16,7 @@
     │   ├── NoSuchCall          this upstream does not tell such a thing of any repo
     │   ├── RevisionNotFound    the repo has no such branch, tag or commit
     │   ├── FileNotFound        the commit has no such path
-    │   ├── Unproved            another mirror's word that nobody whom we believe has signed
+    │   ├── Unsigned            another mirror's word that nobody whom we believe has signed
     │   ├── MirrorLoop          another mirror that has from us what it gives
     │   └── PointerOnly         an LFS pointer lies where the file should
     ├── IntegrityError          bytes that are not the promised ones                (retryable)
@@ -160,10 +160,10 @@ class FileNotFound(UpstreamError):
     code = "file-not-found"
 
 
-class Unproved(UpstreamError):
+class Unsigned(UpstreamError):
     """What another mirror publishes is not signed, or not by a key that jobs.yaml names for it."""
 
-    code = "unproved"
+    code = "unsigned"
 
 
 class MirrorLoop(UpstreamError):

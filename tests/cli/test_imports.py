@@ -38,9 +38,9 @@ NETWORK = {"http.client", "mirror_sync.net", "ssl"}
 COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 104, 330),
-    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 132, 470),
-    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 168, 530),
-    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 250, 610),
+    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 135, 470),
+    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 170, 530),
+    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 253, 610),
     ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 280, 670),
 }
 HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 296, 690)

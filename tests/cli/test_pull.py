@@ -21,10 +21,10 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.pull.places import Folder
-from mirror_sync.engine.pull.pulling import Opened, Pull, Pulled
+from mirror_sync.engine.pull.pulling import OpenedSnapshot, Pull, Pulled
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreDenied, StoreFull, UnsafePath
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from mirror_sync.wiring.pulling import FrontReader, PullOrder, cache_of, token_of
+from mirror_sync.wiring.pull_reader import PullOrder, PullReader, cache_of, token_of
 from tests.cli.between import Between
 from tests.cli.program import Program
 from tests.front.bucket import Published, dataset, model
@@ -60,8 +60,8 @@ class Puller:
         )
         return self.reader().pull(order, lambda _files, _bytes: None)
 
-    def reader(self) -> FrontReader:
-        return FrontReader(
+    def reader(self) -> PullReader:
+        return PullReader(
             self.url,
             {"HOME": str(self.home), "HF_HOME": str(self.home), "HF_TOKEN": self.token},
             self.stop,
@@ -275,7 +275,7 @@ def test_a_full_disk_ends_it_with_its_own_words_and_a_stop_as_well(
         puller(repo.repo, tmp_path / "out")
 
 
-def mirror_source(_reader: FrontReader) -> Any:
+def mirror_source(_reader: PullReader) -> Any:
     """Nobody comes as far as to ask it."""
     return None
 
@@ -362,4 +362,4 @@ def test_an_opened_snapshot_is_the_commit_that_was_asked_for(mirror: Mirror, pul
             return b""
 
     with pytest.raises(DocumentError, match="asked for commit"):
-        Opened.read(Swapped(), repo.repo, first)
+        OpenedSnapshot.read(Swapped(), repo.repo, first)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,11 @@ class Place:
             command = command.replace("podman pull", "podman pull --tls-verify=false")
         if way.title == "repo.llama":
             command += " --host 127.0.0.1 --port 0 --no-warmup || true"  # it ends: what it got is no model
-        places = [str(self.folder), *(str(environment(name) / "bin") for name in ("hub-2", "modelscope-1.40"))]
+        places = [
+            str(self.folder),
+            str(Path(sys.executable).parent),
+            *(str(environment(name) / "bin") for name in ("hub-2", "modelscope-1.40")),
+        ]
         (home / "storage.conf").write_text(STORAGE.format(folder=home), encoding="utf-8")
         environ = {"CONTAINERS_STORAGE_CONF": str(home / "storage.conf")}
         environ |= {"PATH": os.pathsep.join([*places, os.environ["PATH"]]), "HOME": str(home), "NO_PROXY": "*"}
@@ -124,6 +128,6 @@ def test_a_command_of_a_page_gets_what_it_says(place: Place, what: str, title: s
 
 def test_each_door_has_a_way_for_some_repo_and_only_open_ones_are_shown() -> None:
     for door in DOORS:
-        assert any(list(door.ways(wanted)) for wanted in WANTED.values()), door.name
+        assert any(list(door.ways(replace(wanted, has_torrent=True))) for wanted in WANTED.values()), door.name
     assert [door.name for door in open_doors(())] == [door.name for door in DOORS if not door.opened_by]
     assert [door.name for door in open_doors({door.name for door in DOORS})] == [door.name for door in DOORS]

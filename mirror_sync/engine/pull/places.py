@@ -21,7 +21,7 @@ from mirror_sync.errors import StoreDenied, UnsafePath
 _OURS = ".cache/mirror-sync"  # in a folder; what begins with .cache `prove` passes over, and get.sh has its parts there
 
 
-class Place(Protocol):
+class Destination(Protocol):
     """Holds files, each whole or not at all. Safe for many threads and processes. Raises OSError, UnsafePath."""
 
     root: Path
@@ -107,6 +107,7 @@ class HubCache:
         return self._blobs / f"{file.promise}.mirror-sync.incomplete"
 
     def keep(self, file: MirroredFile, part: Path | None) -> None:
+        """Under the digest, and a link where the snapshot has it. UnsafePath for one that would lead out."""
         blob = self._blobs / file.promise
         if part is not None:
             part.replace(blob)
@@ -137,7 +138,7 @@ class HubCache:
 
 
 @contextmanager
-def gathering(place: Place, file: MirroredFile) -> Iterator[FileIO]:
+def gathering(place: Destination, file: MirroredFile) -> Iterator[FileIO]:
     """The part of a file, open to be read and written, and of nobody else meanwhile: here or in another process.
 
     Who waited for it looks again whether the file is there. What is left in it stays, for the next pull.

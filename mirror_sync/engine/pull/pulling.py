@@ -21,7 +21,7 @@ from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Root, Shard, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.pull.places import Place, gathering
+from mirror_sync.engine.pull.places import Destination, gathering
 from mirror_sync.errors import DocumentError, IntegrityError, Interrupted, MirrorError, StoreFull
 from mirror_sync.ports.source import Bytes
 
@@ -47,7 +47,7 @@ class Documents(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedSnapshot:
     """A snapshot by its root, read once: whatever a name leads to meanwhile, this is what is pulled."""
 
     repo: Repo
@@ -56,7 +56,7 @@ class Opened:
     digest: Sha256
 
     @classmethod
-    def read(cls, documents: Documents, repo: Repo, revision: str) -> Opened:
+    def read(cls, documents: Documents, repo: Repo, revision: str) -> OpenedSnapshot:
         """UpstreamError; DocumentError for what is no root, or another commit's."""
         body = documents.root(repo, revision)
         root = Root.decode(body)
@@ -86,7 +86,7 @@ class Opened:
 class Pulled:
     """What came of it: `files` of `bytes` are in place and proved, `kept` of them were there before."""
 
-    opened: Opened
+    opened: OpenedSnapshot
     place: Path
     files: int = 0
     bytes: int = 0
@@ -125,13 +125,13 @@ class Pull:
 
     documents: Documents
     source: Bytes
-    place: Place
+    place: Destination
     stop: Event
     workers: int = 8
     tell: Callable[[int, int], None] = lambda _files, _bytes: None
     _lock: Lock = field(default_factory=Lock, init=False)
 
-    def run(self, opened: Opened, selection: Selection) -> Pulled:
+    def run(self, opened: OpenedSnapshot, selection: Selection) -> Pulled:
         """Bring what a selection wants. A file that fails hinders no other one; a full disk ends it all.
 
         Raises Interrupted, StoreFull, OSError; and what the documents raise, where they cannot be read.
@@ -176,7 +176,7 @@ class Pull:
         self.tell(found.files, found.bytes)
         return found, left
 
-    def _bring(self, opened: Opened, file: MirroredFile) -> Pulled:
+    def _bring(self, opened: OpenedSnapshot, file: MirroredFile) -> Pulled:
         """One file, as what came of it."""
         one = Pulled(opened, self.place.root)
         try:
@@ -194,7 +194,7 @@ class Pull:
             return replace(one, failed=1, problems=(plain(f"{file.path}: {error.strerror or error}"),))
         return replace(one, files=1, bytes=file.size, kept=int(kept))
 
-    def _place(self, opened: Opened, file: MirroredFile) -> bool:
+    def _place(self, opened: OpenedSnapshot, file: MirroredFile) -> bool:
         """Whether it was there before."""
         if self._is_there(file):
             return True
@@ -224,7 +224,7 @@ class Pull:
         self.place.keep(file, None)
         return True
 
-    def _gathered(self, opened: Opened, file: MirroredFile, part: FileIO) -> str:
+    def _gathered(self, opened: OpenedSnapshot, file: MirroredFile, part: FileIO) -> str:
         """The digest of a part, once all of its bytes have come behind those that were there."""
         if os.fstat(part.fileno()).st_size > file.size:
             part.truncate(0)

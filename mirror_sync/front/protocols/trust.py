@@ -102,7 +102,7 @@ class TrustDocuments:
 
 
 def attached(served: Served, asked: FrontRequest, digest: Sha256, headers: dict[str, str]) -> Answer:
-    """A blob that something published names: it must be there. Refusal for a range that cannot be had."""
+    """A blob that something published names: it must be there. Refusal for a range that cannot be had; KeyMissing."""
     stat = served.store.stat(blob_key(digest))
     if stat is None:
         raise KeyMissing(blob_key(digest))

@@ -39,7 +39,7 @@ from mirror_sync.errors import (
     RevisionNotFound,
     SigningError,
     StoreError,
-    Unproved,
+    Unsigned,
     UpstreamError,
 )
 from mirror_sync.ports.byte_stream import ByteStream
@@ -294,9 +294,9 @@ class MirrorSource(Source):
         try:
             serial = self._check(repo, refs, lambda digest: self._document(repo, commit, digest, MAX_TREE))
         except SigningError as error:
-            raise Unproved(f"{self}: {repo}: {error}") from error
+            raise Unsigned(f"{self}: {repo}: {error}") from error
         if seen is not None and serial < seen.serial:
-            raise Unproved(f"{self}: {repo}: its statement is old: its serial is {serial}, and {seen.serial} was seen")
+            raise Unsigned(f"{self}: {repo}: its statement is old: its serial is {serial}, and {seen.serial} was seen")
         return serial
 
     def _seen(self, repo: Repo) -> _Seen | None:

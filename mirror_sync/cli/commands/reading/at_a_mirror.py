@@ -17,7 +17,7 @@ from mirror_sync.errors import UsageError
 if TYPE_CHECKING:
     from mirror_sync.domain.outcome.events import Event
     from mirror_sync.domain.repo import Repo
-    from mirror_sync.wiring.pulling import FrontReader
+    from mirror_sync.wiring.pull_reader import PullReader
 
 From = Annotated[
     str | None, typer.Option("--from", metavar="URL", help="The mirror: https://...; HF_ENDPOINT if left out.")
@@ -26,10 +26,10 @@ NamedRepo = Annotated[str, typer.Argument(metavar="REPO[@REVISION]", help="org/n
 
 
 @contextmanager
-def reading(invocation: Invocation, url: str | None, workers: int = 4) -> Iterator[FrontReader]:
+def reading(invocation: Invocation, url: str | None, workers: int = 4) -> Iterator[PullReader]:
     """The mirror at an address. UsageError where none is named, or what is there is none."""
     from mirror_sync.domain.outcome.events import Retrying
-    from mirror_sync.wiring.pulling import FrontReader
+    from mirror_sync.wiring.pull_reader import PullReader
 
     url = url or os.environ.get("HF_ENDPOINT")
     if not url:
@@ -40,7 +40,7 @@ def reading(invocation: Invocation, url: str | None, workers: int = 4) -> Iterat
             invocation.say(f"{event.what}: {event.message}; again in {event.wait:.1f} s")
 
     with stopped_by_signals(invocation.stop, invocation.say):
-        reader = FrontReader(url, os.environ, invocation.stop, tell, workers)
+        reader = PullReader(url, os.environ, invocation.stop, tell, workers)
         invocation.redaction.learn(filter(None, (reader.token,)))
         yield reader
 

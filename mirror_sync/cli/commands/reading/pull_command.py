@@ -46,7 +46,7 @@ def pull(  # noqa: PLR0913, PLR0917  one parameter an option
     Needs no jobs.yaml and keeps no state. A pull that was stopped goes on where it was. HF_TOKEN, or what hf auth login
     has kept, is sent to the mirror.
     """
-    from mirror_sync.wiring.pulling import PullOrder
+    from mirror_sync.wiring.pull_reader import PullOrder
 
     wanted, revision = repo_and_revision(repo)
     order = PullOrder(wanted, revision, folder, tuple(include or ()), signers, workers)

@@ -19,10 +19,10 @@ from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.engine.pull.places import Folder, HubCache
-from mirror_sync.engine.pull.pulling import Opened, Pull, Pulled
+from mirror_sync.engine.pull.pulling import OpenedSnapshot, Pull, Pulled
 from mirror_sync.errors import Interrupted, SigningError, UsageError
 from mirror_sync.net.transport import Transport
-from mirror_sync.sources.hub.mirror_source import MirrorSource
+from mirror_sync.sources.hub.front_source import FrontSource
 from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class PullOrder:
     workers: int
 
 
-class FrontReader:
+class PullReader:
     """One front, asked again where that may help. `stop` ends what waits."""
 
     def __init__(self, url: str, environ: Mapping[str, str], stop: Event, tell: Observer, workers: int = 4) -> None:
@@ -52,7 +52,7 @@ class FrontReader:
         self._environ, self._stop = environ, stop
         self.token = token_of(environ)
         transport = Transport(timeouts=Timeouts(), connections=workers)
-        self._source = MirrorSource(self._url, self.token, transport, tell=tell)
+        self._source = FrontSource(self._url, self.token, transport, tell=tell)
         self._again = RetryingSource(self._source, RetryPolicy(), tell, self._sleep, random.random)
 
     def root(self, repo: Repo, revision: str) -> bytes:
@@ -73,9 +73,9 @@ class FrontReader:
                 if all(word in held for word in low):
                     yield Repo(kind, item["id"]), item
 
-    def opened(self, repo: Repo, revision: str) -> Opened:
+    def opened(self, repo: Repo, revision: str) -> OpenedSnapshot:
         """The snapshot that a revision leads to."""
-        return Opened.read(self, repo, revision)
+        return OpenedSnapshot.read(self, repo, revision)
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
         """The names that lead to commits."""
@@ -91,7 +91,7 @@ class FrontReader:
         found = Pull(self, self._again, place, self._stop, order.workers, tell).run(opened, selection)
         return replace(found, signer=signer)
 
-    def _signer(self, opened: Opened, signers: Path) -> str:
+    def _signer(self, opened: OpenedSnapshot, signers: Path) -> str:
         """Who has signed that this root is this commit's. SigningError where nobody known has."""
         from mirror_sync.signing.evidence import FrontEvidence
         from mirror_sync.signing.proof import Asked, Prover

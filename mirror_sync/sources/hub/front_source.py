@@ -21,7 +21,7 @@ _REFUSALS: dict[int, type[UpstreamError]] = {401: TokenRejected, 403: Gated, 404
 _ERROR = 400
 
 
-class MirrorSource(HubSource):
+class FrontSource(HubSource):
     """Reads one front; where it says why it refuses, the error says that. No call is repeated here."""
 
     def __init__(self, url: str, token: str | None, transport: Transport, *, tell: Observer = lambda _: None) -> None:
