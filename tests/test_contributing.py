@@ -123,7 +123,9 @@ def test_a_kind_of_upstream_that_is_added_as_shown_is_synced_from(copy: Path) ->
     assert "'texts' is no kind of upstream; write huggingface, directory, mirror or modelscope" in unknown
 
     apply(copy, KIND)
+    run(copy, "-m", "mirror_sync", "check")
     run(copy, "-m", "mirror_sync", "sync")
+    assert (copy / "target/site/index.html").is_file()
     status = json.loads(run(copy, "-m", "mirror_sync", "status", "--json"))
     assert [(row["repo"], row["state"]) for row in status["repos"]] == [("acme/tiny", "published")]
     bodies = {path.read_bytes() for path in (copy / "target/blobs").rglob("*") if path.is_file()}

@@ -20,12 +20,11 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.domain.catalogue.feed import FEED, Feed, mirror_id, upstream_word
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
-from mirror_sync.domain.job.upstreams import DirectoryUpstream, HubUpstream, MirrorUpstream
+from mirror_sync.domain.job.upstreams import MirrorUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
-from mirror_sync.domain.url import Url
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.owners import PRIVATE, write_anew
 from mirror_sync.state.file_lock import hold
@@ -144,18 +143,7 @@ class Machine:
             paused=line.paused,
         )
         succeeded = next((run.finished for run in complete), None)
-        return KnownJob(shown, self.name, self._at, self._address(job.upstream), succeeded)
-
-    def _address(self, upstream: str) -> str:
-        """Scheme, host and port alone, since a path or a user may hold a secret.
-
-        Empty for a folder or a mirror, whose place is nobody's business, and for what comes from outside of jobs.yaml.
-        """
-        found = self._settings.upstreams[upstream]
-        if isinstance(found, DirectoryUpstream | MirrorUpstream) or found.veiled:
-            return ""
-        place = Url.parse(found.endpoints[0] if isinstance(found, HubUpstream) else found.url)
-        return f"{place.scheme}://{place.netloc}"
+        return KnownJob(shown, self.name, self._at, self._settings.upstreams[job.upstream].shown_origin, succeeded)
 
 
 def _grow(history: History, place: str, today: Overview) -> tuple[Day, ...]:

@@ -195,8 +195,8 @@ def _plain_address(route: Route, guarded: Guarded) -> str:
     """Of a route that names no repo."""
     if route.name == "blob":
         return guarded.digest_address("pub/plain")
-    fields = {"page": "", "kinds": "models", "parts": "", "any": "a/b c/"}
-    return s3_address(route.template.removesuffix("/?").format_map(fields))
+    fields = {"page": "", "kinds": "models", "parts": "", "any": "a/b c/", "owner": "vouched"}
+    return s3_address(route.template.removesuffix("/?").replace("\\.", ".").format_map(fields))
 
 
 def test_a_token_of_another_hub_reads_what_everybody_may_and_gets_401_without_a_code_for_what_nobody_may_without_ours(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
-from mirror_sync.domain.job.upstreams import DirectoryUpstream
 from mirror_sync.observe.figures import counted
 
 _SHOWN = 3  # names of jobs
@@ -36,7 +35,7 @@ def _readers(settings: Settings) -> Iterator[str]:
     if access != AccessRules():
         everybody = ", ".join(map(str, access.anonymous)) or "nothing"
         yield f"readers: everybody {everybody}; roles: {', '.join(access.roles) or 'none'}"
-    secret = {name for name, one in settings.upstreams.items() if not isinstance(one, DirectoryUpstream) and one.token}
+    secret = {name for name, one in settings.upstreams.items() if one.has_token}
     shut = [job.name for job in settings.jobs if job.upstream in secret and not job.opens]
     if shut and not access.roles:
         yield f"readers: what is gated or private upstream is served to nobody ({_named(shut)}); {_RIGHT}"

@@ -28,8 +28,26 @@ class Timeouts:
     over: float = 60.0
 
 
+class KnownUpstream:
+    """What the program asks of every upstream, whatever its kind: one that says nothing of it has no token, and no
+    address that people are shown.
+    """
+
+    __slots__ = ()
+
+    @property
+    def has_token(self) -> bool:
+        """Whether it may be read as somebody who sees more than everybody."""
+        return False
+
+    @property
+    def shown_origin(self) -> str:
+        """Scheme, host and port alone, since a path or a user may hold a secret; empty where the place is nobody's."""
+        return ""
+
+
 @dataclass(frozen=True, slots=True)
-class HubUpstream:
+class HubUpstream(KnownUpstream):
     """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order.
 
     `token` is for the server of the first endpoint, `tokens` are what entries say of their own, empty for none.
@@ -45,6 +63,16 @@ class HubUpstream:
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
     veiled: bool = field(default=False, repr=False, compare=False)  # each machine may write the same address otherwise
 
+    @property
+    def has_token(self) -> bool:
+        """Of the server of its first endpoint."""
+        return bool(self.token)
+
+    @property
+    def shown_origin(self) -> str:
+        """Of its first endpoint."""
+        return "" if self.veiled else _origin(self.endpoints[0])
+
     def token_for(self, endpoint: str) -> str | None:
         """What one of the endpoints is asked with: several may be several people's."""
         same = Url.parse(endpoint).origin == Url.parse(self.endpoints[0]).origin
@@ -52,14 +80,14 @@ class HubUpstream:
 
 
 @dataclass(frozen=True, slots=True)
-class DirectoryUpstream:
+class DirectoryUpstream(KnownUpstream):
     """A folder of `org/name/` folders; `root` is absolute."""
 
     root: Path
 
 
 @dataclass(frozen=True, slots=True)
-class MirrorUpstream:
+class MirrorUpstream(KnownUpstream):
     """Another mirror of this kind: its front, at `url`, or the `target` that it publishes into.
 
     `token` is for its front; `signers` a file of the keys by which it signs, None where what it says is believed
@@ -75,6 +103,11 @@ class MirrorUpstream:
     unsigned: bool = False
 
     @property
+    def has_token(self) -> bool:
+        """Of its front."""
+        return bool(self.token)
+
+    @property
     def place(self) -> str:
         """By what is remembered of it."""
         server = self.target.endpoint_url if isinstance(self.target, S3Target) else None
@@ -82,7 +115,7 @@ class MirrorUpstream:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelScopeUpstream:
+class ModelScopeUpstream(KnownUpstream):
     """A site that speaks ModelScope's API; `url` is its address without a final slash.
 
     `unproved`: what to do with files of which it tells no SHA-256. `allow_private` and `veiled` as of a hub.
@@ -94,6 +127,21 @@ class ModelScopeUpstream:
     unproved: OnUnproved = OnUnproved.REFUSE
     allow_private: bool = False
     veiled: bool = field(default=False, repr=False, compare=False)
+
+    @property
+    def has_token(self) -> bool:
+        """Of an account there."""
+        return bool(self.token)
+
+    @property
+    def shown_origin(self) -> str:
+        """Of its address."""
+        return "" if self.veiled else _origin(self.url)
+
+
+def _origin(url: str) -> str:
+    place = Url.parse(url)
+    return f"{place.scheme}://{place.netloc}"
 
 
 Upstream = HubUpstream | DirectoryUpstream | MirrorUpstream | ModelScopeUpstream
