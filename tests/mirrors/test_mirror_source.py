@@ -20,6 +20,8 @@ from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.job.published_as import PublishedAs
+from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, DocumentError, IntegrityError, MirrorLoop, NotFoundOrPrivate, UpstreamError
 from mirror_sync.net.transport import Transport
@@ -30,9 +32,10 @@ from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.mirror.feed_view import FRESH, FeedView
 from mirror_sync.sources.mirror.mirror_source import FULL_LOOK, MirrorSource
 from mirror_sync.sources.mirror.readers import FrontReader, MirrorReader, StoreReader, Told
+from mirror_sync.sources.wrappers.renamed import RenamedSource
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import Published, mirrored, model
-from tests.front.mirrors import by_serve
+from tests.front.mirrors import by_either, by_serve
 from tests.sources.reading import fetched
 
 ALL = RepoPattern.parse("*/*")
@@ -216,6 +219,35 @@ def test_a_feed_that_lies_hides_a_change_for_a_day_at_the_most_and_never_from_wh
     assert looked(source_of(few, memory, time))[hidden] == newer
 
 
+def test_a_shard_that_is_not_the_one_that_the_feed_names_hides_no_change() -> None:
+    few, memory, time = Pretended(3), Remembering(), Time()
+    looked(source_of(few, memory, time))
+    before = {name: body for name, body in few.feed.items() if name != feed.FEED}
+    changed = Repo(Kind.MODEL, "owner1/model")
+    commit = few.publish(changed, b"second")
+    few.write_feed()
+    few.feed |= before  # a cache on the way has the shard as it was
+    time.now += FRESH
+    assert source_of(few, memory, time).resolve(changed, "main").commit == commit
+    newer = few.publish(changed, b"third")
+    few.write_feed()
+    time.now += FRESH
+    assert source_of(few, memory, time).resolve(changed, "main").commit == newer
+
+
+def test_a_mirror_of_a_mirror_under_other_names_asks_by_the_names_that_it_has() -> None:
+    few, memory, time = Pretended(3), Remembering(), Time()
+    theirs, ours = Repo(Kind.MODEL, "owner1/model"), Repo(Kind.MODEL, "up-owner1/model")
+    source = RenamedSource(source_of(few, memory, time), PublishedAs.parse("up-{org}/{name}"))
+    commit = source.resolve(ours, "main").commit
+    told = source.attested(ours, commit)
+    assert told is not None
+    assert Root.decode(told.root).repo == str(theirs)
+    newer = few.publish(theirs, b"second")  # and the feed says nothing of it
+    source.anew([ours])
+    assert source.resolve(ours, "main").commit == newer
+
+
 def test_a_repo_that_only_a_bucket_s_listing_names_is_found_within_a_day() -> None:
     few, memory, time = Pretended(2), Remembering(), Time()
     looked(source_of(few, memory, time))
@@ -295,6 +327,22 @@ def test_wrong_bytes_are_found_before_the_file_is_whole(lying: tuple[Published, 
     repo.store.put(blob_key(mirrored("small.txt", b"small").sha256), b"smell", Sha256.of(b"smell"))
     with pytest.raises(IntegrityError, match=r"small\.txt: expected"):
         fetched(source, repo.repo, commit, files["small.txt"])
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("way", ["serve", "nginx"])
+def test_a_front_gives_repos_of_every_kind_to_mirrors_of_it(
+    tmp_path: Path, transport: Transport, kind: Kind, way: str
+) -> None:
+    target = DirectoryTarget(tmp_path / "bucket")
+    repo = Published(DirectoryStore(target.root), Repo(kind, "acme/one"))
+    commit = repo.publish({"small.txt": b"small"})
+    with by_either(way, target, tmp_path / "front", by_digest=False) as front:
+        reader = FrontReader(front.url, None, transport, Budget(front.url))
+        source = source_of(reader, Remembering(), Time())
+        assert source.resolve(repo.repo, "main").commit == commit
+        [file] = source.list(repo.repo, commit)
+        assert fetched(source, repo.repo, commit, file) == b"small"
 
 
 def test_a_wrong_tree_is_refused(lying: tuple[Published, MirrorSource]) -> None:

@@ -67,6 +67,8 @@ def test_every_verb_goes_through_around_but_the_bytes_and_what_asks_nobody(folde
         source.scans(TINY, commit, [])
     assert source.prove() is TokenStatus.UNPROVEN
     assert source.budget() == {}
+    assert source.attested(TINY, commit) is None
+    source.anew([TINY])
     source.distrust(TINY, commit, files["config.json"])
     with source.fetch(TINY, commit, files["config.json"]):
         pass

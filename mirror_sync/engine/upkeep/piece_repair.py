@@ -113,21 +113,21 @@ class PieceRepair:
     def _write(self, file: MirroredFile, patches: Mapping[int, bytes]) -> None:
         """Store the file with what was brought. IntegrityError where that is not the file."""
         key, proof = blob_key(file.sha256), hashlib.sha256()
-        with self._taken(min(file.size, self._store.part_size)) as body:
-            if file.size <= self._store.part_size:
+        if file.size <= self._store.part_size:
+            with self._taken(file.size) as body:
                 self._patched(file, patches, 0, body)
                 proof.update(body)
                 _expect(file, proof.hexdigest())
                 self._store.put(key, body, file.sha256)
-                return
-            with self._store.begin(key, file.size) as upload:
-                for number, start in enumerate(range(0, file.size, upload.part_size)):
-                    part = body[: min(upload.part_size, file.size - start)]
-                    self._patched(file, patches, start, part)
-                    proof.update(part)
-                    upload.put(number, part)
-                _expect(file, proof.hexdigest())
-                upload.complete()
+            return
+        with self._store.begin(key, file.size) as upload, self._taken(min(file.size, upload.part_size)) as body:
+            for number, start in enumerate(range(0, file.size, upload.part_size)):  # of very many parts each is larger
+                part = body[: min(upload.part_size, file.size - start)]
+                self._patched(file, patches, start, part)
+                proof.update(part)
+                upload.put(number, part)
+            _expect(file, proof.hexdigest())
+            upload.complete()
 
     @contextmanager
     def _taken(self, count: int) -> Iterator[memoryview]:

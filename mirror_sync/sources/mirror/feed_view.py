@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mirror_sync.domain.catalogue.feed import FEED, LARGEST_FEED, LARGEST_SHARD, Feed, read_shard, shard_name
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, MirrorLoop, NewerFormat, StoreError, UpstreamError
 from mirror_sync.ports.memory import ReadCache
@@ -112,6 +113,8 @@ class FeedView:
             if kept is not None:
                 return read_shard(kept)
             body = self._reader.site(name, "", LARGEST_SHARD).body or b""
+            if Sha256.of(body) != digest:
+                return {}
             found = read_shard(body)
             self._remember(name, digest, body)
             return found

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from mirror_sync.domain.attested import Attested
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import Commit, Found, Heads, Resolved
@@ -59,6 +60,12 @@ class RenamedSource(Wrapper):
 
     def scans(self, repo: Repo, commit: CommitId, paths: Collection[str]) -> Mapping[str, ScannedFile]:
         return self._source.scans(self._names.upstream(repo), commit, paths)
+
+    def attested(self, repo: Repo, commit: CommitId) -> Attested | None:
+        return self._source.attested(self._names.upstream(repo), commit)
+
+    def anew(self, repos: Collection[Repo]) -> None:
+        self._source.anew([self._names.upstream(repo) for repo in repos])
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
