@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from mirror_sync.domain.job.published_as import PublishedAs
 
 from mirror_sync.domain.catalogue import feed
 from mirror_sync.domain.catalogue.feed import Feed
@@ -20,7 +21,6 @@ from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, DocumentError, IntegrityError, MirrorLoop, NotFoundOrPrivate, UpstreamError

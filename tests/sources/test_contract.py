@@ -11,9 +11,8 @@ import pytest
 
 from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
-from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.upstreams import ModelScopeUpstream
-from mirror_sync.domain.repo import Kind, Repo
+from mirror_sync.domain.repo import Kind, PublishedAs, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source

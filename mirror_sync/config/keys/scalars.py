@@ -16,9 +16,8 @@ from mirror_sync.config.keys import address_values, quantities, time_values
 from mirror_sync.config.keys.licenses import allowed_id, license_id
 from mirror_sync.domain.content.refs import name_fault
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.segment_gauge import MOST
-from mirror_sync.domain.repo import Denial, Repo, RepoPattern, parse_entry, unclosed
+from mirror_sync.domain.repo import Denial, PublishedAs, Repo, RepoPattern, parse_entry, unclosed
 from mirror_sync.domain.url import Url
 
 Read = TypeVar("Read")

@@ -12,7 +12,6 @@ from mirror_sync.domain.job.bandwidth import Bandwidth
 from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
-from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.decisions import Decisions
@@ -22,7 +21,7 @@ from mirror_sync.domain.policy.house_rules import HouseRules
 from mirror_sync.domain.policy.licences import LicensePolicy
 from mirror_sync.domain.policy.rules import Rule
 from mirror_sync.domain.policy.scan_policy import ScanPolicy
-from mirror_sync.domain.repo import Denial, Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Denial, Kind, PublishedAs, Repo, RepoPattern
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ class Decider:
             listed=sieve.files,
             left=sieve.left_out,
             candidate=candidate,
-            judgement=unproved.joined(judged),
+            judgement=judged if unproved is None else unproved.joined(judged),
         )
 
     def _plan(self, change: Change) -> NoChange | Change:
@@ -378,14 +378,20 @@ class Decider:
         back = resolved.commit in read_past(self.target.store, base.root).ids
         return f"{task.revision} goes back from {base.root.commit}, which is newer" if back else ""
 
-    def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> tuple[Sieve, Unproved]:
+    def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> tuple[Sieve, Unproved | None]:
         """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
-        sieve, unproved = Sieve(task.job.selection), Unproved(self.source, task.repo, commit, self.go_on)
+        sieve = Sieve(task.job.selection)
+        unproved: Unproved | None = None
         try:
             for file in self.source.list(task.repo, commit):
                 self.go_on()
-                if sieve.wants(file):
-                    listing.add(unproved.promised(file))
+                if not sieve.wants(file):
+                    continue
+                if file.unproved is None:
+                    listing.add(file)
+                    continue
+                unproved = unproved or Unproved(self.source, task.repo, commit, self.go_on)
+                listing.add(unproved.promised(file))
         except ListedOtherwise:
             if tries == 1:
                 raise

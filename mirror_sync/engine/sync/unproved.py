@@ -30,9 +30,7 @@ class Unproved:
         self._refused = False
 
     def promised(self, file: RemoteFile) -> RemoteFile:
-        """The same file, with what a download of it promises where that is accepted. UpstreamError, IntegrityError."""
-        if file.unproved is None:
-            return file
+        """One without a digest, with what a download promises where that is accepted. UpstreamError, IntegrityError."""
         self._count += 1
         self._paths += [file.path] * (self._count <= _NAMED)
         if file.unproved is OnUnproved.REFUSE:

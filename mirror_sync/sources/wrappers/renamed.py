@@ -12,10 +12,9 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.job.published_as import PublishedAs
 from mirror_sync.domain.job.ranking import Ranking, Sought
 from mirror_sync.domain.policy.scan_policy import ScannedFile
-from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.repo import PublishedAs, Repo, RepoPattern
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.source_wrapper import Wrapper
