@@ -94,7 +94,7 @@ class Published:
     @property
     def at(self) -> str:
         """Where its files are on a front."""
-        return f"/datasets/{self.repo.id}" if self.repo.kind is Kind.DATASET else f"/{self.repo.id}"
+        return f"/{self.repo.kind.place}{self.repo.id}"
 
     @property
     def api(self) -> str:

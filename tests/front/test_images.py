@@ -43,6 +43,15 @@ def manifest_of(mirror: Mirror, at: str, tag: str = "latest-image") -> dict[str,
     return found
 
 
+def test_a_layer_of_many_empty_files_is_the_same_bytes(mirror: Mirror) -> None:
+    _, _, at = imaged(mirror, {"README.md": b"r"} | {f"marks/{number:04}": b"" for number in range(2000)})
+    (layer,) = manifest_of(mirror, at)["layers"]
+    reply = mirror.get(f"{at}/blobs/{layer['digest']}")
+    assert f"sha256:{Sha256.of(reply.body)}" == layer["digest"]
+    some = mirror.get(f"{at}/blobs/{layer['digest']}", Range="bytes=700000-700999")
+    assert (some.status, some.body) == (206, reply.body[700000:701000])
+
+
 def test_an_image_unpacks_to_the_very_files_and_nothing_of_it_is_stored(mirror: Mirror) -> None:
     _, commit, at = imaged(mirror)
     for tag in ("latest-image", "main-image", f"{commit}-image"):

@@ -10,14 +10,14 @@ from pathlib import Path
 import libtorrent
 import pytest
 
-from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, ListedTorrent, encode_torrents
+from mirror_sync.domain.catalogue.torrent_list import TORRENT_LIST, ListedTorrent, decode_torrents, encode_torrents
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.torrent_metainfo import LEAST_PIECE, TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.bucket import dataset, model
+from tests.front.bucket import Published, commit_id, dataset, model
 from tests.front.guarded import ACCESS, OPEN_NAMES, READS, TOKENS, Guarded, bearer, write_tokens
 from tests.front.mirrors import Mirror, Reply, by_either
 from tests.parts import program
@@ -54,6 +54,26 @@ def test_a_commit_is_a_torrent_whose_files_lie_at_their_own_addresses(mirror: Mi
         assert (named.body, named.header("ETag")) == (reply.body, reply.header("ETag"))
         assert mirror.head(f"{at}/main.torrent").header("Content-Length") == str(len(reply.body))
         assert mirror.get(f"{at}/main.torrent", If_None_Match=reply.header("ETag") or "").status == 304
+
+
+@pytest.mark.parametrize("kind", [Kind.SPACE, Kind.KERNEL])
+def test_what_is_at_addresses_of_ours_is_there_for_every_kind_of_repo(mirror: Mirror, kind: Kind) -> None:
+    repo = Published(mirror.store, Repo(kind, f"acme/any-{kind}-{commit_id()[:12]}"))
+    commit = repo.publish(FILES, registry=True)
+    info = info_of(mirror.get(f"/-/torrents/{kind.plural}/{repo.repo.id}/main.torrent"))
+    assert [seed["url"] for seed in info.web_seeds()] == [f"{mirror.url}/{kind.plural}/{repo.repo.id}/resolve/"]
+    file = mirror.get(f"{repo.at}/resolve/{commit}/README.md")
+    target = (file.header("Link") or "").partition(">")[0].removeprefix("<").replace("../", "")
+    described = mirror.get(f"/{target}")
+    assert f"<url>{mirror.url}{repo.at}/resolve/{commit}/README.md</url>" in described.body.decode()
+    root = mirror.get(f"/-/snapshots/{kind.plural}/{repo.repo.id}/main/root.json")
+    assert root.json["commit"] == commit
+    refs = mirror.get(f"/-/mirror/{kind.plural}/{repo.repo.id}/refs.json")
+    assert refs.json["snapshots"][commit] == Sha256.of(root.body)
+    at = f"/-/mirror/{kind.plural}/{repo.repo.id}/{commit}/{Sha256.of(root.body)}"
+    assert mirror.get(at).body == root.body
+    (again,) = decode_torrents(encode_torrents([ListedTorrent("a" * 40, "b" * 40, repo.repo)]))
+    assert again.repo == repo.repo, "one that is not read would take the whole list with it"
 
 
 def test_whoever_makes_a_torrent_of_the_same_files_makes_one_of_the_same_infohash(

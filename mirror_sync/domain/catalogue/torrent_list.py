@@ -15,7 +15,7 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import DocumentError
 
 TORRENT_LIST = site_key("torrents.txt")
-LINE = r"^([0-9a-f]{40}) ([0-9a-f]{40}) (model|dataset) ([A-Za-z0-9_.\-/]+)$"
+LINE = r"^([0-9a-f]{40}) ([0-9a-f]{40}) (model|dataset|space|kernel) ([A-Za-z0-9_.\-/]+)$"
 """In what Python's `re` and JavaScript share."""
 _LINE = re.compile(LINE, re.ASCII)
 

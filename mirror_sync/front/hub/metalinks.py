@@ -1,6 +1,6 @@
 """A file as a Metalink: its size, its SHA-256, and where it is, for clients that check what they have fetched.
 
-    /-/metalink/<models|datasets>/<id>/<revision>/<path>.meta4   below `/-/`, where no file of a repo can be
+    /-/metalink/<kind>s/<id>/<revision>/<path>.meta4   below `/-/`, where no file of a repo can be
 
 Source: RFC 5854 (the document), RFC 6249 (`Link: ...; rel=describedby`, by which an answer names it). There are no
 pieces in it: aria2 1.36 checks no whole file whose pieces it knows.
@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from mirror_sync.domain.access.rights import Need
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.repo import Kind
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer
 from mirror_sync.front.hub.conditions import is_current
@@ -50,7 +51,7 @@ def metalink(served: Served, asked: FrontRequest, fields: Fields) -> Answer:
     """The answer. Raises Refusal, Elsewhere, StoreError, DocumentError."""
     opened, path = served.open(fields), decoded(fields["path"])
     file = served.entry(opened, path, "file")
-    place = "datasets/" if fields["kinds"] == "datasets" else ""
+    place = "" if fields["kinds"] == Kind.MODEL.plural else f"{fields['kinds']}/"
     words = {
         "name": _UNWRITABLE.sub("_", path.rpartition("/")[2]),
         "size": str(file["size"]),
@@ -80,7 +81,7 @@ METALINKS = Protocol(
             "metalink",
             GET,
             "/-/metalink/{kinds}/{id}/{rev}/{path}{suffix}",
-            fields=FIELDS | {"kinds": "models|datasets", "suffix": r"\.meta4"},
+            fields=FIELDS | {"suffix": r"\.meta4"},
             needs=Need.READ,
         ),
     ),

@@ -1,7 +1,7 @@
 """What a mirror of this mirror reads beside what every client does: refs.json, and the documents that it leads to.
 
-    /-/mirror/<kinds>/<id>/refs.json             as it stands in the bucket now
-    /-/mirror/<kinds>/<id>/<commit>/<SHA-256>    a document of the snapshot, or of the repo as a whole
+    /-/mirror/<kind>s/<id>/refs.json             as it stands in the bucket now
+    /-/mirror/<kind>s/<id>/<commit>/<SHA-256>    a document of the snapshot, or of the repo as a whole
 
 A document is given to whoever may read its repo, and only where something that is published of that names it: nothing
 is told by a digest alone. Files come from where all clients get them; which repos have changed says `/-/feed.json`, a
@@ -71,7 +71,7 @@ def _open(served: Served) -> Mapping[str, Answering]:
 MIRRORS = Protocol(
     "mirrors",
     (
-        Route("pointer", GET, "/-/mirror/{kinds}/{id}/refs.json", fields=FIELDS),
+        Route("pointer", GET, "/-/mirror/{kinds}/{id}/refs.json"),
         Route("document", GET, "/-/mirror/{kinds}/{id}/{rev}/{digest}", fields=FIELDS | {"rev": "[0-9a-f]{40}"}),
     ),
     _open,

@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from mirror_sync.domain.access.access_tokens import Badge, credential
@@ -293,13 +294,13 @@ def _of(digest: str) -> dict[str, str]:
 def _joined(layer: ImageLayer, start: int, stop: int) -> JoinedSlices:
     """Bytes [start, stop) of a layer, its own ones joined with each other."""
     parts: list[bytes | BlobSlice] = []
-    for piece, first, last in between(pieces_of(layer.files), start, stop):
-        if isinstance(piece, LayerFile):
-            parts.append(BlobSlice(piece.sha256, first, last))
-        elif parts and isinstance(parts[-1], bytes):
-            parts[-1] += piece[first:last]
-        else:
-            parts.append(piece[first:last])
+    touched = between(pieces_of(layer.files), start, stop)
+    for is_file, group in groupby(touched, lambda one: isinstance(one[0], LayerFile)):
+        if is_file:
+            files = ((piece, first, last) for piece, first, last in group if isinstance(piece, LayerFile))
+            parts += [BlobSlice(file.sha256, first, last) for file, first, last in files]
+        else:  # at once: of thousands of empty files each byte would be copied thousands of times
+            parts.append(b"".join(piece[first:last] for piece, first, last in group if isinstance(piece, bytes)))
     return JoinedSlices(tuple(parts))
 
 

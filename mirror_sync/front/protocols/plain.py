@@ -1,8 +1,8 @@
 """For whoever has a shell and no client: a script, and the documents of a snapshot that it reads.
 
     /-/get.sh                                              lists and downloads; this front's address is in it
-    /-/snapshots/<models|datasets>/<id>/<rev>/root.json    the root of a snapshot: its SHA-256 stands for all of it
-    /-/snapshots/<models|datasets>/<id>/<rev>/<sha256>     a shard of its listing, an entry a line, as the root names it
+    /-/snapshots/<kind>s/<id>/<rev>/root.json    the root of a snapshot: its SHA-256 stands for all of it
+    /-/snapshots/<kind>s/<id>/<rev>/<sha256>     a shard of its listing, an entry a line, as the root names it
 
 docs/design/decisions/0065-plain-people.md says why these.
 """
@@ -56,7 +56,7 @@ class PlainDoor:
         return attached(self._served, asked, digest, {"Content-Type": _JSON, **headers})
 
 
-_FIELDS = FIELDS | {"kinds": "models|datasets", "document": "root\\.json|[0-9a-f]{64}"}
+_FIELDS = FIELDS | {"document": "root\\.json|[0-9a-f]{64}"}
 
 PLAIN = Protocol(
     "plain",

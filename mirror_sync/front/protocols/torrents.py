@@ -1,7 +1,7 @@
 """Torrents of what is mirrored, whose web seed is the mirror itself.
 
-    /-/torrents/<models|datasets>/<id>/<revision>.torrent   a commit; its files are at their own addresses (BEP 19)
-    /-/torrents/whitelist                                   the infohashes of all that everybody may read, for a tracker
+    /-/torrents/<kind>s/<id>/<revision>.torrent   a commit; its files are at their own addresses (BEP 19)
+    /-/torrents/whitelist                         the infohashes of all that everybody may read, for a tracker
 
 The info dictionary is an attachment of the root (domain/doors/torrent_metainfo.py); what stands around it is the
 front's. Of a repo that is not for everybody the torrent is private and names no tracker: peers ask nobody for a token.
@@ -22,6 +22,7 @@ from mirror_sync.domain.doors.torrent_metainfo import (
     around_info,
     torrent_of,
 )
+from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
@@ -56,7 +57,7 @@ class Torrents:
         digest, repo = self._info(opened, fields), named_repo(fields)
         closed = repo is not None and self._served.is_closed(repo)
         public = repo is not None and self._served.access.is_public(repo, closed=closed)
-        place = "datasets/" if fields["kinds"] == "datasets" else ""
+        place = "" if fields["kinds"] == Kind.MODEL.plural else f"{fields['kinds']}/"
         options = self._served.torrents
         around = around_info(
             f"{asked.origin}/{place}{fields['id']}/resolve/",
@@ -117,7 +118,7 @@ TORRENTS = Protocol(
             "torrent",
             GET,
             "/-/torrents/{kinds}/{id}/{rev}{ending}",
-            fields=FIELDS | {"kinds": "models|datasets", "ending": r"\.torrent"},
+            fields=FIELDS | {"ending": r"\.torrent"},
             needs=Need.READ,
         ),
     ),

@@ -14,7 +14,7 @@ const MARKUP = {'&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;'};
 async function metalink(r, fields) {
     const opened = await snapshots.open(r, fields), path = requests.decoded(fields.path);
     const entry = await hub.fileEntry(r, opened, path);
-    const place = fields.kinds === 'datasets' ? '/datasets/' : '/';
+    const place = fields.kinds === 'models' ? '/' : '/' + fields.kinds + '/';
     const words = {
         name: path.slice(path.lastIndexOf('/') + 1).replace(new RegExp(OWN.UNWRITABLE, 'g'), '_'),
         size: String(entry.size),

@@ -16,7 +16,7 @@ async function torrent(r, fields) {
     const opened = await snapshots.open(r, fields), digest = await infoOf(r, opened, fields);
     const refs = await snapshots.refsOf(r, fields);
     const closed = await snapshots.isClosed(r, refs);
-    const around = aroundInfo(requests.origin(r) + (fields.kinds === 'datasets' ? '/datasets/' : '/') + fields.id + '/resolve/',
+    const around = aroundInfo(requests.origin(r) + (fields.kinds === 'models' ? '/' : '/' + fields.kinds + '/') + fields.id + '/resolve/',
                               access.isPublic(fields.kinds, fields.id, closed));
     const etag = '"' + digest.slice(0, 32) + '-' + hashed(around.join('')).slice(0, 16) + '"';
     const headers = Object.assign({'Content-Type': OWN.MEDIA_TYPE, ETag: etag}, answers.settled(opened));
