@@ -60,7 +60,7 @@ REPO_FAULTS = [
     ("[acme//x]", "11: repos[0]: 'acme//x' is no repo id; write org/name"),
     ("['*']", "11: repos[0]: '*' must name one owner before its wildcard; write owner/*"),
     ("['*/x']", "11: repos[0]: '*/x' must name one owner before its wildcard; write owner/*"),
-    ("['space:acme/x']", "11: repos[0]: 'space' is no kind of repo; write model: or dataset:"),
+    ("['spaces:acme/x']", "11: repos[0]: 'spaces' is no kind of repo; write model:, dataset:, space: or kernel:"),
     ("['acme/x[']", f"11: repos[0]: 'acme/x[' {BRACKET}; write owner/*"),
     (
         f"[acme/{'x' * 92}]",

@@ -28,7 +28,7 @@ def test_a_blob_and_its_key_name_each_other(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["blobs/sha256/aa/" + "b" * 64, "hub/models/x/refs.json.tmp", "hub/spaces/a--b/refs.json", "x"]
+    "key", ["blobs/sha256/aa/" + "b" * 64, "hub/models/x/refs.json.tmp", "hub/buckets/a--b/refs.json", "x"]
 )
 def test_other_keys_name_nothing(key: str) -> None:
     assert blob_of(key) is None

@@ -150,7 +150,7 @@ async function walkRepos(r, page, kinds) {
         if (!mayRead(page)) {
             return;
         }
-        const found = await lists.page(r, {kind: kinds.slice(0, -1), author: '', search: [], filters: [], limit: OWN.REPOS,
+        const found = await lists.page(r, {kind: kinds.slice(0, -1), author: '', gated: null, search: [], filters: [], limit: OWN.REPOS,
                                            start: next, order: '', behind: ''});
         const ids = found.items.map((item) => JSON.parse(item).id);
         for (let i = 0; i < ids.length; i++) {
