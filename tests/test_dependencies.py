@@ -22,6 +22,8 @@ _OTHERS = (
     "clients/checks",
     "clients/suite/make.py",
     "clients/suite/use.py",
+    "clients/suite/use_s3.py",
+    "clients/use_kinds.py",
     "clients/use_modelscope.py",
     "trust/made.py",
 )

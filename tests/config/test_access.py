@@ -37,7 +37,10 @@ def test_a_job_that_says_so_opens_its_repos_in_its_target_alone() -> None:
     ("said", "wrong"),
     [
         ("{anonymous: ['ac*']}", "8:22: access.anonymous[0]: 'ac*' must name one owner before its wildcard"),
-        ("{roles: {dev: {read: [spaces:acme/*]}}}", "'spaces' is no kind of repo; write model:, dataset:, space: or kernel:"),
+        (
+            "{roles: {dev: {read: [spaces:acme/*]}}}",
+            "'spaces' is no kind of repo; write model:, dataset:, space: or kernel:",
+        ),
         ("{roles: {dev: {reads: []}}}", "did you mean read?"),
         ("{roles: {a b: {}}}", "'a b' is no name"),
         ("{networks: {allow: [10.0.0.1/8]}}", "'10.0.0.1/8' is no network; write 10.0.0.0/8"),

@@ -12,7 +12,10 @@ HOST = "must be an address like https://huggingface.co"
 UPSTREAM_FAULTS = [
     ("{}", "17: upstreams.it.kind: is missing; write kind: huggingface"),
     ("{kind: hugingface}", "24: upstreams.it.kind: 'hugingface' is no kind of upstream; did you mean huggingface?"),
-    ("{kind: s3}", "24: upstreams.it.kind: 's3' is no kind of upstream; write huggingface, directory, mirror or modelscope"),
+    (
+        "{kind: s3}",
+        "24: upstreams.it.kind: 's3' is no kind of upstream; write huggingface, directory, mirror or modelscope",
+    ),
     ("{kind: 7}", "24: upstreams.it.kind: must be huggingface, directory, mirror or modelscope"),
     ("hub", "17: upstreams.it: must be a mapping, not text"),
     (

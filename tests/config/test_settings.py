@@ -216,7 +216,17 @@ def test_a_prefix_is_empty_or_ends_with_a_slash(url: str, prefix: str, tmp_path:
 )
 def test_front(entry: str, wanted: dict[str, Any]) -> None:
     plain = {"listen": Listen("127.0.0.1", 8080), "bucket": "private", "url": None, "user": None, "cache": 16 << 30}
-    plain |= {"kernel_publishers": (), "s3": False, "s3_listen": None, "by_digest": False, "oci": False, "torrents": False, "cors": ("*",), "tls": None, "limits": LimitsEntry()}
+    plain |= {
+        "kernel_publishers": (),
+        "s3": False,
+        "s3_listen": None,
+        "by_digest": False,
+        "oci": False,
+        "torrents": False,
+        "cors": ("*",),
+        "tls": None,
+        "limits": LimitsEntry(),
+    }
     assert dict(settings(f"{REST}{JOBS}front: {{{entry}}}\n").front) == plain | wanted
 
 

@@ -57,8 +57,8 @@ def test_what_was_copied_from_a_browser_is_told_how_it_is_written(text: str, mes
 
 
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="write model: or dataset:"):
-        Repo.parse("space:acme/x")
+    with pytest.raises(ValueError, match="write model:, dataset:, space: or kernel:"):
+        Repo.parse("bucket:acme/x")
 
 
 def test_a_glob_names_one_owner() -> None:

@@ -115,7 +115,8 @@ def test_a_refs_json_that_is_none_ends_a_prune(place: Place, body: bytes) -> Non
 
 
 @pytest.mark.parametrize(
-    "key", ["hub/buckets/acme--x/refs.json", "hub/models/a--b--c/refs.json", "hub/models/x/y/refs.json", "hub/refs.json"]
+    "key",
+    ["hub/buckets/acme--x/refs.json", "hub/models/a--b--c/refs.json", "hub/models/x/y/refs.json", "hub/refs.json"],
 )
 def test_refs_of_no_repo_that_this_program_knows_end_a_prune(place: Place, key: str) -> None:
     """A newer program may publish other kinds, or other names."""

@@ -110,7 +110,7 @@ def test_a_log_that_was_moved_away_is_made_anew_and_one_that_cannot_be_harms_nob
         ({"uri": "/v2/datasets/acme/one/tags/list"}, "dataset:acme/one"),
         ({"uri": "/v2/"}, None),
         ({"uri": "/v2/token"}, None),
-        ({"uri": "/spaces/acme/one/resolve/main/a"}, None),
+        ({"uri": "/spaces/acme/one/resolve/main/a"}, "space:acme/one"),
         ({"uri": "/blobs/sha256/ab/" + "ab" * 32}, None),
         ({"uri": "/healthz"}, None),
         ({"uri": "/"}, None),

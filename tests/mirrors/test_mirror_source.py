@@ -10,7 +10,6 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from mirror_sync.domain.job.published_as import PublishedAs
 
 from mirror_sync.domain.catalogue import feed
 from mirror_sync.domain.catalogue.feed import Feed
@@ -22,7 +21,7 @@ from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.repo import Kind, Repo, RepoPattern
+from mirror_sync.domain.repo import Kind, PublishedAs, Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, DocumentError, IntegrityError, MirrorLoop, NotFoundOrPrivate, UpstreamError
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream

@@ -243,7 +243,9 @@ def test_every_unit_is_ended_before_its_file_goes(argument: str, ended: bool, tm
     if ended:
         disable, now, *units = said.read_text(encoding="utf-8").split()
         assert (disable, now) == ("disable", "--now")
-        assert set(units) == {unit.name for unit in (TOP / "systemd").glob("*.service")}
+        assert set(units) == {
+            unit.name for kind in ("service", "timer") for unit in (TOP / "systemd").glob(f"*.{kind}")
+        }
 
 
 def newer(package: Path, folder: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mirror_sync.cli.commands.reading.at_a_mirror import From, NamedRepo, reading, repo_and_revision
+from mirror_sync.cli.at_a_mirror import From, NamedRepo, reading, repo_and_revision
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command
 from mirror_sync.errors import UsageError

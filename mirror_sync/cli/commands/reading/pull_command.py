@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror_sync.cli.commands.reading.at_a_mirror import From, NamedRepo, reading, repo_and_revision
+from mirror_sync.cli.at_a_mirror import From, NamedRepo, reading, repo_and_revision
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command
