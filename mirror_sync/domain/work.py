@@ -109,7 +109,8 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class NoChange:
-    """Nothing to transfer: unchanged, refused or held, with the reason; `verdicts` of all rules that were asked.
+    """What a task ended with before a snapshot was made: unchanged, refused, held, failed, interrupted, or a name that
+    was moved alone, with the reason; `verdicts` of all rules that were asked.
 
     `assurance` is what is known of the snapshot that is published. `hearsay`: see `RepoReport`. `closed`: the upstream
     gives the repo to some people only.

@@ -11,8 +11,8 @@
                                                                          by wiring/stages.py
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
 
-One that is published already, onto which a name is to move, goes through resolve, recall, revisit (what `inspect` says
-of it by the policy of today) and publish.
+One that is published already, onto which a name is to move (`Change.moves`), goes through resolve, recall, revisit
+(what `inspect` says of it by the policy of today) and publish.
 
 A stage returns the change with what it adds, or what ends it (`NoChange`). An objection among the verdicts ends it too,
 whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.
@@ -40,7 +40,7 @@ from mirror_sync.scratch.file_table import FileTable, ManifestView
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A commit on its way to be published in `store`, as far as its stages came; each field says which one adds it.
+    """A commit on its way to be published in `store`, as far as its stages came; a field says which one adds it first.
 
     `root` is set from `resolve` on where its snapshot exists already and only a ref must move. `relies_on` is the
     published snapshot whose blobs are taken for granted: the base, or the commit's own. `remark` is what a report

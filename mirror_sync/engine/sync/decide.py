@@ -64,7 +64,8 @@ _LISTS = 3  # of one commit, when they break and go on otherwise
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Decides for the tasks of a run; `jobs` are all of the configuration, to see rivals.
+    """Decides for the tasks of a run; `jobs` are those that may be rivals: all of the configuration, or
+    at a worker's those that publish its repo.
 
     `go_on` raises Interrupted after a stop. `recall` are stages of others, which may know a commit before a byte of it
     is fetched. `anew`: nothing that is published of the commit is believed, and every blob is looked up.
@@ -100,9 +101,10 @@ class Decider:
     def look(self, task: Task) -> tuple[Task, Refs, NoChange | Seen]:
         """The task under the id that its repo is published by, what is published, and what was found.
 
-        One upstream call at most: settled when nothing is to be done, else what `compare` shall compare. A second call,
-        once a run, asks about our token when the repo is gone. Raises UpstreamError, StoreError and Interrupted;
-        Vanished where nothing is found in a target that has lost all that was published there.
+        One upstream call mostly: settled when nothing is to be done, else what `compare` shall compare. A second one
+        asks anew of a repo that has a new name, or, once a run, about our token when the repo is gone. Raises
+        UpstreamError, StoreError and Interrupted; Vanished where nothing is found in a target that has lost all that
+        was published there.
         """
         self.go_on()
         task, refs = self._named(task)

@@ -39,7 +39,8 @@ _HELD = 1024 * 1024  # bytes of an info document that is made once
 
 
 def write_documents(change: Change, mapper: Mapper = map) -> Change:
-    """Write the documents that the root of a snapshot will name, but no attachment. A published one has some already.
+    """Write the documents that the root of a snapshot will name, but no attachment. Of a commit
+    that is published some are there already.
 
     Each shard is written when it is whole, and forgotten. Raises StoreError, UnsafePath, and BadAnswer where the
     upstream's words cannot be written down: then a root that names what was written is never made.
@@ -75,7 +76,7 @@ def write_root(change: Change, mapper: Mapper = map) -> Sha256:
     if change.root is not None:
         return change.root
     root = change.written
-    assert root is not None  # noqa: S101  for the type checker: `document` comes before
+    assert root is not None  # noqa: S101  for the type checker: `write_documents` comes before
     attached = {name: document.digest for name, document in change.attachments.items()}
     top = _encoded(replace(root, attachments={**root.attachments, **attached}))
     put = {**change.put, **_put_all(change.store, change.attachments.values(), mapper)}

@@ -1,6 +1,7 @@
 """Brings one revision of one repo up to date: looks, and leads what has changed through the stages of a snapshot.
 
-The stages that decide are in decide.py; those that write are here. What a stage is says engine/stages.py.
+The stages that decide are in decide.py, those that write in publish.py and in engine/transfer: here they are called, in
+their order. What a stage is says engine/stages.py.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ _TRIES = 3  # of one repo, when prunes remove what it needs
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """What the repos of one job share in a run; `jobs` are all configured ones.
+    """What the repos of one job share in a run; `jobs` are all configured ones, or at a worker's those
+    that publish its repo.
 
     `files` runs the files in flight and all other short work, `large_files` those that come in parts. `verb` is what
     the audit calls a publication.
