@@ -23,6 +23,8 @@ GENERATIONS = ("hub-2", "hub-1", "hub-0")
 """huggingface_hub 2.4, 1.33 and 0.36, each with the newest transformers and datasets that accept it."""
 MODELSCOPES = ("modelscope-1.25", "modelscope-1.37", "modelscope-1.40")
 """ModelScope's client before it knew http, the last of one package, and the newest; none with an extra."""
+OTHERS = ("kinds", "suite-llama")
+"""What reads kernels and spaces, and the llama-server that commands of repos' pages are run by."""
 
 
 def environment(generation: str) -> Path:
@@ -84,4 +86,4 @@ def _say(text: str) -> None:
 
 if __name__ == "__main__":
     with ThreadPoolExecutor(len(GENERATIONS)) as pool:
-        list(pool.map(environment, (*GENERATIONS, *MODELSCOPES)))
+        list(pool.map(environment, (*GENERATIONS, *MODELSCOPES, *OTHERS)))
