@@ -200,7 +200,7 @@ def _named(name: str, value: str, reply: Reply) -> str:
     if name == "last-modified":
         return "<time>"
     if moving and name in ("content-length", "etag"):
-        return re.sub(r"[0-9a-f]+", "<n>", value)
+        return re.sub(r"[0-9a-f]+(?:\.[0-9]+)?", "<n>", value)
     return value
 
 
