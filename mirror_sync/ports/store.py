@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -176,15 +176,20 @@ def read_beginning(store: Store, digest: Sha256, kept: int, limit: int = MAX_DOC
 
     KeyMissing, or DocumentError when other bytes lie there, or more than `limit`.
     """
+    with store.read(blob_key(digest)) as stream:
+        return proved_beginning(stream.readinto, digest, kept, limit)
+
+
+def proved_beginning(read: Callable[[memoryview], int], digest: Sha256, kept: int, limit: int) -> bytes:
+    """The same of what `read` brings until it brings nothing more. DocumentError, and what `read` raises."""
     body, proved, size = bytearray(), hashlib.sha256(), 0
     chunk = memoryview(bytearray(_CHUNK))
-    with store.read(blob_key(digest)) as stream:
-        while count := stream.readinto(chunk):
-            proved.update(chunk[:count])
-            body += chunk[: max(0, min(count, kept - size))]
-            size += count
-            if size > limit:
-                raise DocumentError(f"document {digest} is larger than {limit:,} bytes, which none of its kind is")
+    while count := read(chunk):
+        proved.update(chunk[:count])
+        body += chunk[: max(0, min(count, kept - size))]
+        size += count
+        if size > limit:
+            raise DocumentError(f"document {digest} is larger than {limit:,} bytes, which none of its kind is")
     if proved.hexdigest() != digest:
         raise DocumentError(f"document {digest} holds other bytes, of digest {proved.hexdigest()}")
     return bytes(body)

@@ -219,6 +219,12 @@ def test_torrents_want_an_address_of_the_mirror_and_trackers_that_are_addresses(
     assert "is made with the catalogue, which is off" in doubt
 
 
+def test_a_front_does_not_pass_layers_to_itself() -> None:
+    front = "front: {listen: '127.0.0.1:8081', oci: {images: true, layers: 'http://127.0.0.1:8081'}}\n"
+    (said,) = faults(f"{REST}{front}{JOBS}")
+    assert "front.oci.layers: is where this front listens itself" in said
+
+
 def test_what_the_s3_door_cannot_give_is_told() -> None:
     front = "front: {s3: true}\nsite: {enabled: false}\n"
     text = f"{UPSTREAMS}{TARGETS}{LICENSES}{front}jobs: [{{name: one, repos: [gpt2, acme/a]}}]\n"

@@ -81,6 +81,21 @@ def test_a_front_logs_who_read_what_at_which_commit(tmp_path: Path, front: str) 
     assert "/acme/none/resolve/main/a?x=%20" in {entry["uri"] for entry in written}
 
 
+@pytest.mark.parametrize("front", ["nginx", "serve"])
+def test_the_key_of_a_presigned_address_is_in_no_log(tmp_path: Path, front: str) -> None:
+    store = DirectoryStore(tmp_path / "bucket")
+    model(store).publish({"weights": b"w"})
+    signs = ("X-Amz-Credential=hf_secret%2F20261120", "a=b&AWSAccessKeyId=hf_secret", "x-amz-credential=hf_secret&c=d")
+    with logged(front, tmp_path, store) as (mirror, path):
+        for sign in signs:
+            mirror.get(f"/models/acme/m0/main/weights?{sign}")
+        mirror.get("/models?list-type=2&prefix=plain")
+    written = path.read_text(encoding="utf-8")
+    assert "hf_secret" not in written
+    assert written.count("/models/acme/m0/main/weights?-") == len(signs)
+    assert "/models?list-type=2&prefix=plain" in written
+
+
 def test_a_log_that_was_moved_away_is_made_anew_and_one_that_cannot_be_harms_nobody(tmp_path: Path) -> None:
     path = tmp_path / "logs" / "access.log"
     path.parent.mkdir()

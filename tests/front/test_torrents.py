@@ -221,6 +221,15 @@ def test_every_whole_file_says_its_digest_also_in_a_part_of_it_and_a_redirect_sa
         assert (reply.header("Digest"), reply.header("Repr-Digest"), reply.header("Link")) == (None, None, None)
 
 
+def test_a_name_that_looks_like_a_part_of_the_document_is_a_name(mirror: Mirror) -> None:
+    repo = model(mirror.store)
+    repo.publish({"{size}{digest}": b"abc"})
+    told = mirror.get(f"/-/metalink/models/{repo.repo.id}/main/%7Bsize%7D%7Bdigest%7D.meta4").body.decode()
+    digest = hashlib.sha256(b"abc").hexdigest()
+    wanted = f'<file name="{{size}}{{digest}}"><size>3</size><hash type="sha-256">{digest}</hash>'
+    assert wanted in told
+
+
 def test_a_file_leads_to_its_metalink_which_shadows_no_file(mirror: Mirror) -> None:
     repo = model(mirror.store)
     commit = repo.publish({"a b & c.bin": b"x" * 2000, "a b & c.bin.meta4": b"a file of that name", "sub/d": b"y"})

@@ -20,6 +20,9 @@ def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
     if front.torrents and front.url is None:
         wants = "wants front.url: torrents name the address of the mirror; write url: https://models.example.org"
         yield Finding(("front", "torrents"), wants)
+    if front.layers is not None and front.layers.partition("://")[2] == f"{front.listen.host}:{front.listen.port}":
+        wants = "is where this front listens itself: write the address of a serve behind it, like http://127.0.0.1:8081"
+        yield Finding(("front", "oci", "layers"), wants)
 
 
 def door_doubts(file: File) -> Iterator[Finding]:

@@ -13,13 +13,11 @@ from xml.sax.saxutils import escape
 
 from mirror_sync.domain.access.rights import Need
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.repo import Kind
-from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer
 from mirror_sync.front.hub.conditions import is_current
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.protocol import FIELDS, GET, Protocol, Route
-from mirror_sync.front.hub.served import Served
+from mirror_sync.front.hub.served import Served, files_at
 
 MEDIA_TYPE = "application/metalink4+xml"
 PLAIN = r"^[A-Za-z0-9._~!$&'()*+,=:@%/\-]+$"
@@ -33,6 +31,7 @@ DOCUMENT = (
 UNWRITABLE = "[\\x00-\\x1f\\x7f\\ufffe\\uffff]"
 """Characters of a name that XML 1.0 cannot hold, or that no file should have; in both languages."""
 _PLAIN, _UNWRITABLE = re.compile(PLAIN), re.compile(UNWRITABLE)
+_WORD = re.compile(r"\{([a-z]+)\}")  # all at once: a file may be called {size}
 
 
 def described_by(raw_path: str, fields: Fields, commit: CommitId) -> dict[str, str]:
@@ -51,24 +50,14 @@ def metalink(served: Served, asked: FrontRequest, fields: Fields) -> Answer:
     """The answer. Raises Refusal, Elsewhere, StoreError, DocumentError."""
     opened, path = served.open(fields), decoded(fields["path"])
     file = served.entry(opened, path, "file")
-    place = "" if fields["kinds"] == Kind.MODEL.plural else f"{fields['kinds']}/"
     words = {
         "name": _UNWRITABLE.sub("_", path.rpartition("/")[2]),
         "size": str(file["size"]),
         "digest": file["sha256"],
-        "url": f"{asked.origin}/{place}{fields['id']}/resolve/{opened.commit}/{fields['path']}",
+        "url": f"{files_at(asked, fields)}{opened.commit}/{fields['path']}",
     }
-    text = DOCUMENT
-    for word, said in words.items():
-        text = text.replace(f"{{{word}}}", escape(said, {'"': "&quot;"}), 1)
-    body = text.encode()
-    headers = {
-        "Content-Type": MEDIA_TYPE,
-        "Cache-Control": answers.LINKED if asked.told else opened.headers["Cache_Control"],
-        "X-Repo-Commit": opened.commit,
-        "ETag": f'"{Sha256.of(body)[:32]}"',
-        **({"Vary": answers.SAID} if asked.told else {}),
-    }
+    body = _WORD.sub(lambda word: escape(words[word[1]], {'"': "&quot;"}), DOCUMENT).encode()
+    headers = opened.addressed(asked, MEDIA_TYPE, f'"{Sha256.of(body)[:32]}"')
     if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
         return Answer(304, headers)
     return Answer(200, headers, body)

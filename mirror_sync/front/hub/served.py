@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
+from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules, kind_of
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.content.manifest import MAX_PATH_BYTES
 from mirror_sync.domain.content.refs import Refs
@@ -18,7 +18,7 @@ from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
-from mirror_sync.front.hub.front_request import Fields, decoded
+from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.listing import ReadShard, find
 from mirror_sync.front.hub.snapshots import Snapshots
@@ -39,6 +39,22 @@ class Opened:
         """What every answer about a commit says: which one it is, and how long that may be kept."""
         caching = answers.SETTLED if self.pinned else answers.MOVING
         return {"X_Repo_Commit": self.commit, "Cache_Control": caching}
+
+    def addressed(self, asked: FrontRequest, media_type: str, etag: str) -> dict[str, str]:
+        """The headers of a document about the commit that holds our own address, as this client says it perhaps."""
+        return {
+            "Content-Type": media_type,
+            "Cache-Control": answers.LINKED if asked.told else self.headers["Cache_Control"],
+            "X-Repo-Commit": self.commit,
+            "ETag": etag,
+            **({"Vary": answers.SAID} if asked.told else {}),
+        }
+
+
+def files_at(asked: FrontRequest, fields: Fields) -> str:
+    """Where all revisions of the repo that `kinds` and `id` name have their files, as clients reach us."""
+    kind = kind_of(fields["kinds"]) or Kind.MODEL
+    return f"{asked.origin}/{kind.place}{fields['id']}/resolve/"
 
 
 class Elsewhere(Exception):

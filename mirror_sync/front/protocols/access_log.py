@@ -12,6 +12,7 @@ import gzip
 import json
 import lzma
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +39,8 @@ _GONE = 499  # as nginx has it: the client went away before it was answered
 _ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
 _OURS = ("127.0.0.1", "::1")
 _FROM_THE_START = ("", "-", "bytes=0-")
+BEARS_KEY = re.compile(r"(?i)(?:^|&)(?:x-amz-credential|awsaccesskeyid)=")
+"""Of a presigned address of S3, whose key is a token here: its query is in no log. In nginx.conf.j2, too."""
 _ROUTES = RouteTable((MODELSCOPE, OCI, HUB))
 _FILES = ("file", "raw", "ms_file", "oci_blob")
 _LOOKS_FIRST = "ollama/"  # its first GET of a blob wants the answer's Location alone; then come ranges
@@ -188,6 +191,8 @@ class _Answer:
 def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
     headers = Headers(scope=scope)
     query = scope["query_string"].decode("latin-1")
+    if BEARS_KEY.search(query):
+        query = "-"
     fields = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "client": scope.get("mirror_sync.client") or _client(scope, headers),

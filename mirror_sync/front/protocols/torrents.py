@@ -22,7 +22,6 @@ from mirror_sync.domain.doors.torrent_metainfo import (
     around_info,
     torrent_of,
 )
-from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, Refusal
@@ -30,7 +29,7 @@ from mirror_sync.front.hub.conditions import is_current
 from mirror_sync.front.hub.doorkeeper import named_repo
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.protocol import FIELDS, GET, Answering, NotOffered, Protocol, Route
-from mirror_sync.front.hub.served import Opened, Served
+from mirror_sync.front.hub.served import Opened, Served, files_at
 from mirror_sync.ports.store import MAX_DOCUMENT, read_all
 
 NO_TORRENTS = "0" * 40
@@ -57,20 +56,14 @@ class Torrents:
         digest, repo = self._info(opened, fields), named_repo(fields)
         closed = repo is not None and self._served.is_closed(repo)
         public = repo is not None and self._served.access.is_public(repo, closed=closed)
-        place = "" if fields["kinds"] == Kind.MODEL.plural else f"{fields['kinds']}/"
         options = self._served.torrents
         around = around_info(
-            f"{asked.origin}/{place}{fields['id']}/resolve/",
+            files_at(asked, fields),
             options.trackers if public else (),
             private=options.private or not public,
         )
-        headers = {
-            "Content-Type": MEDIA_TYPE,
-            "Cache-Control": answers.LINKED if asked.told else opened.headers["Cache_Control"],
-            "X-Repo-Commit": opened.commit,
-            "ETag": f'"{digest[:32]}-{Sha256.of(b"".join(around))[:16]}"',
-            **({"Vary": answers.SAID} if asked.told else {}),
-        }
+        etag = f'"{digest[:32]}-{Sha256.of(b"".join(around))[:16]}"'
+        headers = opened.addressed(asked, MEDIA_TYPE, etag)
         if is_current(asked.headers.get("if-none-match"), headers["ETag"]):
             return Answer(304, headers)
         return Answer(200, headers, torrent_of(self._snapshots.document(digest, LARGEST_INFO), around))

@@ -21,7 +21,8 @@ async function metalink(r, fields) {
         digest: entry.sha256,
         url: requests.origin(r) + place + fields.id + '/resolve/' + opened.commit + '/' + fields.path
     };
-    const text = Object.keys(words).reduce(put, {left: OWN.DOCUMENT, words}).left;
+    // all at once: a file may be called {size}
+    const text = OWN.DOCUMENT.replace(/\{([a-z]+)\}/g, (_, word) => escaped(words[word]));
     const etag = '"' + crypto.createHash('sha256').update(text).digest('hex').slice(0, 32) + '"';
     const headers = Object.assign({'Content-Type': OWN.MEDIA_TYPE, ETag: etag}, answers.settled(opened));
     if (!tables.PUBLIC_URL) {
@@ -30,10 +31,8 @@ async function metalink(r, fields) {
     answers.send(r, answers.isCurrent(r, etag) ? 304 : 200, headers, answers.isCurrent(r, etag) ? undefined : text);
 }
 
-function put(said, word) {
-    const at = said.left.indexOf('{' + word + '}'), value = said.words[word].replace(/[&<>"]/g, (one) => MARKUP[one]);
-    said.left = said.left.slice(0, at) + value + said.left.slice(at + word.length + 2);
-    return said;
+function escaped(said) {
+    return said.replace(/[&<>"]/g, (one) => MARKUP[one]);
 }
 
 export default { routes: {metalink} };

@@ -5,8 +5,7 @@ Both raise UpstreamErrors alone. A document is proved by its digest; of all else
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -33,14 +32,13 @@ from mirror_sync.net.body import ENCODINGS, read_whole
 from mirror_sync.net.response import Response
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
-from mirror_sync.ports.store import MAX_REFS, Store, read_all, read_beginning, read_refs_json
+from mirror_sync.ports.store import MAX_REFS, Store, proved_beginning, read_all, read_beginning, read_refs_json
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.download_addresses import Address
 from mirror_sync.sources.hub.endpoint import Endpoint
 from mirror_sync.sources.hub.hub_errors import RequestContext, refusal
 from mirror_sync.sources.hub.hub_source import HubSource
 
-_CHUNK = 256 * 1024  # bytes
 _NOT_MODIFIED, _ERROR, _NOT_FOUND = 304, 400, 404
 
 
@@ -109,9 +107,11 @@ class FrontReader:
         asked = RequestContext(self._line.url, self._token, repo, commit)
         answer = self._answer(asked, f"{_place(repo)}/{commit}/{digest}", {})
         try:
-            body = _proved(answer.readinto, digest, kept, limit, asked.page)
-        except BaseException:
+            body = proved_beginning(answer.readinto, digest, kept, limit)
+        except BaseException as error:
             answer.discard()
+            if isinstance(error, DocumentError):
+                raise BadAnswer(f"{asked.page}: {error}") from error
             raise
         answer.release()
         return body
@@ -240,20 +240,6 @@ class _Opened:
 
 def _place(repo: Repo) -> str:
     return f"/-/mirror/{repo.kind.plural}/{repo.id}"
-
-
-def _proved(read: Callable[[memoryview], int], digest: Sha256, kept: int, limit: int, place: str) -> bytes:
-    body, proved, size = bytearray(), hashlib.sha256(), 0
-    chunk = memoryview(bytearray(_CHUNK))
-    while count := read(chunk):
-        proved.update(chunk[:count])
-        body += chunk[: max(0, min(count, kept - size))]
-        size += count
-        if size > limit:
-            raise BadAnswer(f"{place}: document {digest} is larger than {limit:,} bytes, which none of its kind is")
-    if proved.hexdigest() != digest:
-        raise BadAnswer(f"{place}: document {digest} holds other bytes, of digest {proved.hexdigest()}")
-    return bytes(body)
 
 
 def _as_upstream(error: StoreError | DocumentError, place: str) -> UpstreamError:
