@@ -84,6 +84,15 @@ def test_no_hub_is_asked_for_a_list_of_kernels() -> None:
     assert "jobs[0].repos: 'kernel:acme/*': there is no list of kernels to ask for; name each" in fault(text)
 
 
+def test_modelscope_is_asked_for_no_space_and_no_kernel() -> None:
+    upstreams = "upstreams: {ms: {kind: modelscope}}\n"
+    for entry in ("space:acme/x", "kernel:acme/x", "space:acme/*"):
+        jobs = f"jobs: [{{name: one, repos: [acme/y, 'dataset:acme/z', '{entry}']}}]\n"
+        assert (
+            f"'{entry}': ModelScope has models and datasets alone" in faults(f"{upstreams}{TARGETS}{LICENSES}{jobs}")[0]
+        )
+
+
 def test_a_licence_that_would_be_refused_anyway_is_odd() -> None:
     (warning,) = settings(one("{author: Qwen, licenses: [mit, gpl-3.0]}")).warnings
     assert "jobs[0].select.licenses[1]: 'gpl-3.0' is not under licenses.allow: its repos take places" in str(warning)

@@ -125,6 +125,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _unasked(draft)
     yield from _unranked(draft)
     yield from _unlisted(draft)
+    yield from _unknown_kinds(draft)
     yield from _roads(draft)
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
@@ -235,6 +236,15 @@ def _roads(draft: Draft) -> Iterator[Finding]:
                 yield Finding(trail, f"{quoted(road)} is the job's own upstream; remove it")
             elif road not in draft.modelscopes:
                 yield Finding(trail, f"{quoted(road)} is no upstream of kind: modelscope, and only such are roads")
+
+
+def _unknown_kinds(draft: Draft) -> Iterator[Finding]:
+    """Spaces and kernels, asked of a site that has none."""
+    for index, job in draft.numbered:
+        for pattern in job.repos if job.upstream in draft.modelscopes else ():
+            if pattern.kind not in (Kind.MODEL, Kind.DATASET):
+                message = f"{quoted(str(pattern))}: ModelScope has models and datasets alone; take it out"
+                yield Finding(("jobs", index, "repos"), message)
 
 
 def _unlisted(draft: Draft) -> Iterator[Finding]:
