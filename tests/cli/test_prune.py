@@ -127,14 +127,14 @@ def test_a_target_with_blobs_and_no_repo_loses_them_only_where_it_is_named(hasty
 
 def test_refs_that_this_program_does_not_know_keep_every_blob(hasty: Program) -> None:
     (refs,) = hasty.folder.glob("mirror/hub/*/*/refs.json")
-    newer = hasty.folder / "mirror" / "hub" / "spaces" / "acme--one" / "refs.json"
+    newer = hasty.folder / "mirror" / "hub" / "buckets" / "acme--one" / "refs.json"
     newer.parent.mkdir(parents=True)
     refs.rename(newer)
     before = blobs(hasty.folder)
     for call in (("prune",), ("prune", "--everything", "disk"), ("prune", "--dry-run")):
         ended = hasty(*call)
         assert ended.code == 1
-        assert "hub/spaces/acme--one/refs.json is of no repo that this program knows" in ended.out
+        assert "hub/buckets/acme--one/refs.json is of no repo that this program knows" in ended.out
     assert blobs(hasty.folder) == before
 
 
