@@ -15,7 +15,7 @@ from apscheduler.triggers.combining import OrTrigger
 from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from mirror_sync.config.keys.time_values import crontab
+from mirror_sync.config.keys.values.time_values import crontab
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Schedule
 

@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from mirror_sync.config.checks import credentials, cross_checks, decision_checks, target_identity
 from mirror_sync.config.decisions.decisions_file import DecisionsFile, read_decisions
 from mirror_sync.config.findings import FilePosition, Finding, Findings, Trail, quoted, spoken
-from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.endpoints import Surroundings
 from mirror_sync.config.keys.limit_entries import BandwidthEntry
 from mirror_sync.config.keys.model import EDGE, File
 from mirror_sync.config.keys.program_entries import FrontEntry
 from mirror_sync.config.keys.trust_entries import principal_of
+from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.yaml import wording
 from mirror_sync.config.yaml.document import YamlDocument, read

@@ -25,7 +25,7 @@ from mirror_sync.daemon.health import Pulse, Readiness
 from mirror_sync.front.serve.uvicorn_server import serving
 
 if TYPE_CHECKING:
-    from mirror_sync.config.keys.address_values import Listen
+    from mirror_sync.config.keys.values.address_values import Listen
 
 _OK, _UNAVAILABLE = 200, 503
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
 
-from mirror_sync.config.keys.address_values import bucket
+from mirror_sync.config.keys.values.address_values import bucket
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import UsageError

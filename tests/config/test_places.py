@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror_sync.config.checks.target_identity import place_of
-from mirror_sync.config.keys import address_values
+from mirror_sync.config.keys.values import address_values
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.url import Url
 from tests.config.texts import JOBS, LICENSES, UPSTREAMS, faults, settings

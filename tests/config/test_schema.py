@@ -12,8 +12,8 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 import yaml
 
-from mirror_sync.config.keys.licenses import KNOWN
 from mirror_sync.config.keys.schema import json_schema
+from mirror_sync.config.keys.values.licenses import KNOWN
 from mirror_sync.config.load import load
 from mirror_sync.config.yaml.document import read
 from mirror_sync.domain.job.targets import DirectoryTarget

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mirror_sync.config.keys.address_values import Listen
 from mirror_sync.config.keys.program_entries import LimitsEntry
+from mirror_sync.config.keys.values.address_values import Listen
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.content.keys import Caching

@@ -9,7 +9,7 @@ from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirror_sync.config.keys.time_values import crontab, duration, zone
+from mirror_sync.config.keys.values.time_values import crontab, duration, zone
 
 SUNDAY = datetime(2024, 1, 7, tzinfo=UTC)
 

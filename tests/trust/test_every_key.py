@@ -22,9 +22,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mirror_sync.config.decisions.decision_entries import DecisionEntry
-from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.model import File, JobEntry
 from mirror_sync.config.keys.trust_entries import BOM_KINDS
+from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.config.load import load
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256

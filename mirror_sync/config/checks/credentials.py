@@ -11,9 +11,9 @@ from pathlib import Path
 from stat import S_IMODE, S_IROTH, S_IXOTH
 
 from mirror_sync.config.findings import Finding, Trail, listed, quoted
-from mirror_sync.config.keys import address_values
 from mirror_sync.config.keys.endpoints import EndpointEntry, HubEntry
 from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.values import address_values
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.tokens.tokens_file import read_tokens_file
 from mirror_sync.config.yaml.text_file import read_text

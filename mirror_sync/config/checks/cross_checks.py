@@ -15,13 +15,13 @@ from mirror_sync.config.checks.clashes import Numbered, clashes, repetitions, tw
 from mirror_sync.config.checks.door_checks import door_doubts, door_faults
 from mirror_sync.config.checks.version_checks import version_doubts
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted, spoken
-from mirror_sync.config.keys.base_model import Keys
-from mirror_sync.config.keys.licenses import doubt
 from mirror_sync.config.keys.model import EDGE, DefaultsEntry, EveryEntry, File, JobEntry, JobKeys, LicensesEntry
 from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import EngineEntry
-from mirror_sync.config.keys.scalars import NAME
 from mirror_sync.config.keys.select import SelectEntry
+from mirror_sync.config.keys.values.base_model import Keys
+from mirror_sync.config.keys.values.licenses import doubt
+from mirror_sync.config.keys.values.scalars import NAME
 from mirror_sync.config.yaml.wording import example, value_at
 from mirror_sync.domain import nearest
 from mirror_sync.domain.content.refs import OURS

@@ -9,9 +9,9 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import Keys
 from mirror_sync.config.keys.policy_entries import PolicyGlob
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, RuleKey
 

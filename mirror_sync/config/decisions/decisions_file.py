@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from mirror_sync.config.decisions.decision_entries import DecisionsEntry
 from mirror_sync.config.findings import FilePosition, Finding, Trail, spoken
-from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.config.yaml import wording
 from mirror_sync.config.yaml.document import YamlDocument, read, read_from
 from mirror_sync.domain.policy.decisions import Decisions

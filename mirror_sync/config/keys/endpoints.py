@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
-from mirror_sync.config.keys import address_values, scalars
-from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.config.keys.values import address_values, scalars
+from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.job.upstreams import (

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mirror_sync.config.findings import Finding, Trail, quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.domain.formats.file_class import FileClass
 from mirror_sync.domain.policy.format_policy import FormatPolicy
 from mirror_sync.domain.policy.scan_policy import FILE, OnFailure, ScanCommand, ScanLimits, ScanPolicy

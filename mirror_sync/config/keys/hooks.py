@@ -10,8 +10,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import UNION, Keys
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.outcome.notices import HookCommand, HookPost, Hooks, Shape, StateChange
 
 

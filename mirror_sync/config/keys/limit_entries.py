@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from mirror_sync.config.findings import nearest_word, quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import Keys
-from mirror_sync.config.keys.quantities import rate
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import Keys
+from mirror_sync.config.keys.values.quantities import rate
 from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 
 _UNLIMITED = "unlimited"

@@ -14,8 +14,6 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
 from mirror_sync.config.keys.limit_entries import BandwidthEntry, OnlyText
@@ -30,6 +28,8 @@ from mirror_sync.config.keys.program_entries import (
 )
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.keys.trust_entries import TrustEntry
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.content.share import WHOLE
 from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout

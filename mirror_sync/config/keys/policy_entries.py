@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from mirror_sync.config.findings import Finding, Trail, quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.format_entries import FormatsEntry, ScanEntry
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.policy.house_rules import HouseRules, Restriction
 from mirror_sync.domain.repo import RepoPattern

@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Finding
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.address_values import Listen
-from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.select import Author
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.address_values import Listen
+from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.access.access_tokens import network
 from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.access.rights import ALL_REPOS, AccessRules, RepoSet, Role

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainValidator, WithJsonSchema
 
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import Keys
-from mirror_sync.config.keys.licenses import license_id
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import Keys
+from mirror_sync.config.keys.values.licenses import license_id
 from mirror_sync.domain.job.ranking import MOST_RANKED, Ranking, Sort
 from mirror_sync.domain.policy.licences import NAMED_ONLY
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern

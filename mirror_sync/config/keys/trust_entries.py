@@ -11,8 +11,8 @@ from typing import Annotated, Self
 from pydantic import Field, WithJsonSchema, model_validator
 
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import scalars
-from mirror_sync.config.keys.base_model import Keys
+from mirror_sync.config.keys.values import scalars
+from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.domain.pkcs11_uri import Pkcs11Uri
 from mirror_sync.domain.url import Url
 

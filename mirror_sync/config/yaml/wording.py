@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from mirror_sync.config.findings import Finding, Trail, listed, nearest_word, quoted
-from mirror_sync.config.keys.base_model import UNION, Keys
 from mirror_sync.config.keys.endpoints import KINDS
 from mirror_sync.config.keys.schema import json_schema
+from mirror_sync.config.keys.values.base_model import UNION, Keys
 
 _KEY_ITSELF = "[key]"  # how pydantic ends the trail of a mapping's key
 

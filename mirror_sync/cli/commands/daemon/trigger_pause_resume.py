@@ -52,7 +52,7 @@ def pause(
 
     A run that goes on is not stopped. mirror-sync sync JOB runs it all the same.
     """
-    from mirror_sync.config.keys.time_values import interval
+    from mirror_sync.config.keys.values.time_values import interval
     from mirror_sync.state.pauses import Pauses, pause_lines
 
     settings = _having(invocation, job)

@@ -39,7 +39,7 @@ def new(
     """
     import secrets
 
-    from mirror_sync.config.keys.scalars import name as word
+    from mirror_sync.config.keys.values.scalars import name as word
     from mirror_sync.config.tokens.tokens_file import change_tokens_file
 
     settings = invocation.settings()
@@ -114,7 +114,7 @@ def _file(settings: Settings) -> Path:
 
 
 def _length(text: str) -> timedelta:
-    from mirror_sync.config.keys.time_values import interval
+    from mirror_sync.config.keys.values.time_values import interval
 
     return interval(text)
 

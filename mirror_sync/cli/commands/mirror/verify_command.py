@@ -12,7 +12,7 @@ from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command, repo_of
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import quantities
+from mirror_sync.config.keys.values import quantities
 from mirror_sync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def moment_of(text: str, now: datetime) -> datetime:
 
 def _before(text: str, now: datetime) -> datetime:
     """Whole days or hours: the same words, a little later, must ask the same, or no verify could be gone on with."""
-    from mirror_sync.config.keys.time_values import interval
+    from mirror_sync.config.keys.values.time_values import interval
 
     try:
         length = interval(text)

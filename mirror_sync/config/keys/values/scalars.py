@@ -12,8 +12,8 @@ from pydantic import AfterValidator, PlainValidator, SecretStr, WithJsonSchema
 from pydantic_core import PydanticKnownError
 
 from mirror_sync.config.findings import quoted
-from mirror_sync.config.keys import address_values, quantities, time_values
-from mirror_sync.config.keys.licenses import allowed_id, license_id
+from mirror_sync.config.keys.values import address_values, quantities, time_values
+from mirror_sync.config.keys.values.licenses import allowed_id, license_id
 from mirror_sync.domain.content.refs import name_fault
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.segment_gauge import MOST
