@@ -23,6 +23,7 @@
     ├── UnsafePath              a path name that no mirror should publish
     ├── StoreError              what a target answered
     │   ├── StoreUnavailable    no answer, 5xx, SlowDown                            (retryable)
+    │   │   └── PruneConflict   a prune removed what a snapshot needs that was being published
     │   ├── StoreDenied         credentials or permissions
     │   ├── StoreFull           no space, quota
     │   ├── Vanished            it lacks what was published there
@@ -208,6 +209,14 @@ class StoreError(MirrorError):
 class StoreUnavailable(StoreError):
     code = "target-unavailable"
     retryable = True
+
+
+class PruneConflict(StoreUnavailable):
+    """`lost` blobs are gone, or with 0 the snapshot that this one builds on: the repo must be decided anew."""
+
+    def __init__(self, repo: object, lost: int = 0) -> None:
+        what = f"{lost} blobs" if lost else "the snapshot that it builds on"
+        super().__init__(f"{repo}: a prune removed {what} while a snapshot was being published; try again")
 
 
 class StoreDenied(StoreError):

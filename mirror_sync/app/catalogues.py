@@ -104,7 +104,7 @@ class Catalogues:
 
     def _publish(self, target: Target, *, anew: bool = False) -> PublishResult:
         began = time.monotonic()
-        publish_run = PublishRun(target.store, target.looks, self._context.go_on, anew)
+        publish_run = PublishRun(target.store, target.read_cache, self._context.go_on, anew)
         result = publish(
             publish_run,
             known_of(self._settings, self._history, target.name),

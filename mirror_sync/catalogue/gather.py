@@ -17,7 +17,7 @@ from typing import Any
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownMove, ShownSnapshot, ShownVerdict
-from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, VERSIONS, Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
@@ -156,8 +156,8 @@ class Gather:
     `now`: when this began, in seconds since the epoch. `anew`: nothing that was remembered is believed.
     """
 
-    def __init__(self, store: Store, looks: ReadCache, now: float, *, anew: bool = False) -> None:
-        self._store, self._looks, self._now, self._anew = store, looks, now, anew
+    def __init__(self, store: Store, read_cache: ReadCache, now: float, *, anew: bool = False) -> None:
+        self._store, self._read_cache, self._now, self._anew = store, read_cache, now, anew
 
     def facts(self, repo: Repo, listed: Stat) -> tuple[RepoFacts, str]:
         """The facts, and a word that is another one where they are. `listed` is the repo's refs.json, as a listing gave
@@ -237,7 +237,7 @@ class Gather:
         """The same with what its upstream has closed without a commit."""
         if CLOSED not in refs.attachments:
             return described
-        item = json.loads(described.item) | json.loads(CLOSING.body)
+        item = json.loads(described.item) | json.loads(CLOSED_MARK.body)
         return replace(described, closed=True, item=json.dumps(item, ensure_ascii=True, separators=(",", ":")))
 
     def _described(self, root: Root) -> RepoFacts:
@@ -294,12 +294,12 @@ class Gather:
         if self._anew:
             return _Kept()
         with suppress(StoreError, ValueError, TypeError, IndexError):
-            return _Kept.decode(self._looks.recall(name, _FORMAT) or b'["",null]')
+            return _Kept.decode(self._read_cache.recall(name, _FORMAT) or b'["",null]')
         return _Kept()
 
     def _remember(self, name: str, kept: _Kept) -> None:
         with suppress(StoreError):
-            self._looks.remember(name, _FORMAT, kept.encode())
+            self._read_cache.remember(name, _FORMAT, kept.encode())
 
 
 def _document(store: Store, digest: Sha256) -> bytes:

@@ -33,7 +33,7 @@ class PublishRun:
     """
 
     store: Store
-    looks: ReadCache
+    read_cache: ReadCache
     go_on: Callable[[], None]
     anew: bool = False
 
@@ -114,7 +114,7 @@ class ObjectWriter:
     def _is_kept(self, stat: Stat, version: str) -> bool:
         """Whether what was written of this version is there: what was put by us, and listed since, is read once."""
         with suppress(StoreError, ValueError, TypeError):
-            size, md5, modified = json.loads(self._publish_run.looks.recall(stat.key, version) or b"[-1,0,0]")
+            size, md5, modified = json.loads(self._publish_run.read_cache.recall(stat.key, version) or b"[-1,0,0]")
             if size != stat.size or (stat.md5 is not None and stat.md5 != md5):
                 return False
             if stat.md5 is not None or modified == stat.modified:
@@ -132,7 +132,7 @@ class ObjectWriter:
         md5 = _md5(body) if there is None or there.md5 is None else there.md5
         kept = [len(body), md5, None if there is None else there.modified]
         with suppress(StoreError):
-            self._publish_run.looks.remember(key, version, json.dumps(kept).encode())
+            self._publish_run.read_cache.remember(key, version, json.dumps(kept).encode())
 
 
 def _md5(body: bytes) -> str:

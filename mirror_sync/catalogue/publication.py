@@ -115,8 +115,8 @@ def publish(publish_run: PublishRun, known: LocalKnowledge, access: AccessRules 
 
 class _Publication:
     def __init__(self, publish_run: PublishRun, known: LocalKnowledge, access: AccessRules, *, others: bool) -> None:
-        self._looks = ReadAhead(publish_run.looks)
-        publish_run = replace(publish_run, looks=self._looks)
+        self._read_cache = ReadAhead(publish_run.read_cache)
+        publish_run = replace(publish_run, read_cache=self._read_cache)
         self._publish_run, self._assets, self._access = publish_run, pages.assets(), access
         self._writer = ObjectWriter(publish_run, f"{known.version} {_style()} {known.name}")
         said = (
@@ -151,7 +151,7 @@ class _Publication:
             self._torrent_list(entries)
         removed = self._writer.clear(self._settled.keys(), spared)
         with suppress(StoreError):
-            self._looks.flush()
+            self._read_cache.flush()
         came = list(self._settled.values())
         return PublishResult(came.count(True), came.count(False), removed, sum(entry.put is None for entry in entries))
 
@@ -170,13 +170,15 @@ class _Publication:
     def _repos(self) -> list[_Entry]:
         """Puts the pages of all repos that have changed."""
         listed = {repo: stat for stat in self._publish_run.store.list(HUB) if (repo := repo_of(stat.key)) is not None}
-        gather = Gather(self._publish_run.store, self._looks, self._known.at.timestamp(), anew=self._publish_run.anew)
+        gather = Gather(
+            self._publish_run.store, self._read_cache, self._known.at.timestamp(), anew=self._publish_run.anew
+        )
         repos = sorted(listed.keys() | self._view.asked, key=lambda repo: (repo.kind, repo.id))
         some = max(1, min(_TOGETHER, len(repos) // (4 * _AT_ONCE)))
         batches = [repos[at : at + some] for at in range(0, len(repos), some)]
 
         def look(batch: Sequence[Repo]) -> list[_Entry | None]:
-            with self._looks.fetched([name for repo in batch for name in (facts_name(repo), page_key(repo))]):
+            with self._read_cache.fetched([name for repo in batch for name in (facts_name(repo), page_key(repo))]):
                 return [self._entry(gather, repo, listed.pop(repo, None)) for repo in batch]  # held no longer
 
         with _pool() as pool:

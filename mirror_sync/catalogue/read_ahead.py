@@ -19,8 +19,8 @@ class ReadAhead:
     death before that costs time, nothing else.
     """
 
-    def __init__(self, looks: ReadCache) -> None:
-        self._looks = looks
+    def __init__(self, read_cache: ReadCache) -> None:
+        self._read_cache = read_cache
         self._ahead: dict[str, tuple[str, bytes] | None] = {}
         self._waiting: dict[str, tuple[str, bytes]] = {}
         self._lock = threading.Lock()
@@ -29,7 +29,7 @@ class ReadAhead:
     def fetched(self, names: Collection[str]) -> Iterator[None]:
         """Inside the block what is remembered under some names is at hand, or asked one by one."""
         with suppress(StoreError):
-            found = self._looks.recall_all(names)
+            found = self._read_cache.recall_all(names)
             self._ahead.update((name, found.get(name)) for name in names)
         try:
             yield
@@ -40,7 +40,7 @@ class ReadAhead:
     def recall(self, name: str, version: str) -> bytes | None:
         kept = self._waiting.get(name)
         if kept is None and name not in self._ahead:
-            return self._looks.recall(name, version)
+            return self._read_cache.recall(name, version)
         kept = kept or self._ahead.get(name)
         return kept[1] if kept is not None and kept[0] == version else None
 
@@ -52,13 +52,13 @@ class ReadAhead:
             self.flush()
 
     def recall_all(self, names: Collection[str]) -> Mapping[str, tuple[str, bytes]]:
-        return self._looks.recall_all(names)
+        return self._read_cache.recall_all(names)
 
     def remember_all(self, kept: Mapping[str, tuple[str, bytes]]) -> None:
-        self._looks.remember_all(kept)
+        self._read_cache.remember_all(kept)
 
     def flush(self) -> None:
         """Write what waits. StoreError."""
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        self._looks.remember_all(waiting)
+        self._read_cache.remember_all(waiting)

@@ -15,7 +15,7 @@ from mirror_sync.domain.outcome.events import BytesFetched, Event
 from mirror_sync.errors import Interrupted
 
 _PATIENCE = 30.0  # seconds for an answer
-_LOOK = 0.2  # seconds between two looks at the stop event
+_LOOK = 0.2  # seconds between two checks of the stop event
 _QUIET = 0.25  # seconds within which arrivals of bytes are told together
 
 

@@ -170,7 +170,7 @@ class AttemptRecord:
                     self._target.index.learn(pairs) if proved else self._target.index.hear(pairs)
             case Remembered(name, version, body):
                 with suppress(StoreError):  # as above: it is read again
-                    self._target.looks.remember(name, version, body)
+                    self._target.read_cache.remember(name, version, body)
             case Question(number, question):
                 self._reply(self.worker, number, self._answer(question))
 
@@ -181,7 +181,7 @@ class AttemptRecord:
                 index = self._target.index
                 return index.known(question.oids) if question.proved else index.told(question.oids)
             if isinstance(question, Recall):
-                return self._target.looks.recall(question.name, question.version)
+                return self._target.read_cache.recall(question.name, question.version)
             return self._claim(question.key)
         return None
 

@@ -25,7 +25,7 @@ from mirror_sync.errors import ClusterError, Interrupted
 ATTEMPTS = 4  # at one work item, when each of its workers dies
 _RETURNS = 100  # of one work item, by workers that are stopped in order: only a fault of ours makes it so many
 _PAUSE = 0.5  # seconds before a work item that was given back goes out again
-_LOOK = 0.2  # seconds between two looks at the stop event
+_LOOK = 0.2  # seconds between two checks of the stop event
 _CENSUS = 1.0  # seconds that a look at who is there holds good
 GRACE = 6.0  # seconds that work items get to end after a stop
 _HALTED = 1000  # runs that were stopped last: those whose work items are still ending are among them

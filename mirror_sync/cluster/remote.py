@@ -29,7 +29,7 @@ def remote_job_run(job_run: JobRun, attempt: Attempt, actor: Actor) -> JobRun:
     context = replace(job_run.context, tell=attempt.tell, stop=attempt.stop, actor=actor)
     single_flight = RemoteSingleFlight(job_run.target.single_flight, attempt)
     notes, index, looks = RemoteNotes(attempt), RemoteIndex(attempt), RemoteReadCache(attempt)
-    target = replace(job_run.target, notes=notes, index=index, looks=looks, single_flight=single_flight)
+    target = replace(job_run.target, notes=notes, index=index, read_cache=looks, single_flight=single_flight)
     return job_run.at(context, target, job_run.jobs)
 
 

@@ -18,7 +18,7 @@ from mirror_sync.state.tries import Try, read_tries, write_tries
 
 _log = Logger()
 
-_LOOK = 60.0  # seconds between two looks at the clock, which may be set
+_CLOCK_CHECK = 60.0  # seconds between two readings of the clock, which may be set
 
 _Key = tuple[str, Repo | None]
 
@@ -99,11 +99,11 @@ class Retries:
                     self._begin(job, list(tries))
             except Exception as error:  # without this thread nothing would be tried again, and nobody told
                 _log.error("tries.failed", reason=f"{type(error).__name__}: {error}", exc_info=True)
-                least = _LOOK
+                least = _CLOCK_CHECK
             with self._lock:
                 first = min((one.at for one in self._waiting.values()), default=None)
-                wait = _LOOK if first is None else (first - datetime.now(UTC)).total_seconds()
-                wait = max(least, min(wait, _LOOK))
+                wait = _CLOCK_CHECK if first is None else (first - datetime.now(UTC)).total_seconds()
+                wait = max(least, min(wait, _CLOCK_CHECK))
                 if wait > 0 and not stop.is_set():
                     self._lock.wait(wait)
 
@@ -170,7 +170,7 @@ def _found(
 
 def _may_pass(report: RepoReport) -> bool:
     """A failure that may pass, or what another endpoint said while the first was silent: that may be behind."""
-    return (report.failed and report.code in MAY_PASS) or report.code in DOUBTFUL or report.hearsay
+    return (report.failed and report.code in MAY_PASS) or report.code in DOUBTFUL or report.unconfirmed
 
 
 def _named(report: RepoReport) -> Repo | None:

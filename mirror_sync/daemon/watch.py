@@ -101,7 +101,7 @@ class DaemonWatch:
 
     def start(self) -> None:
         """Begin to ask the targets, in a thread that ends with the program."""
-        threading.Thread(target=self._keep_looking, name="probe", daemon=True).start()
+        threading.Thread(target=self._keep_probing, name="probe", daemon=True).start()
 
     def readiness(self) -> Readiness:
         """Whether the daemon serves its purpose now, and if not, why."""
@@ -136,19 +136,19 @@ class DaemonWatch:
             if job.name in states
         }
 
-    def _keep_looking(self) -> None:
+    def _keep_probing(self) -> None:
         while not self._stop.is_set():
             if self._current is not None:
-                self._look(*self._current)
+                self._probe(*self._current)
             self._stop.wait(PROBED)
 
-    def _look(self, settings: Settings, mirror: WatchedMirror) -> None:
+    def _probe(self, settings: Settings, mirror: WatchedMirror) -> None:
         """At the disk of the state folder, at each target and its disk, and at what others have done to targets."""
         with suppress(OSError):  # a verify by hand is another process's
             self.metrics.ledger.remember_care(mirror.tended())
             if settings.trust.key is not None:  # and so is a sign
                 self.metrics.ledger.remember_trust(mirror.status())
-        self._look_at_state(settings.state_dir)
+        self._probe_state(settings.state_dir)
         disks = {"state_dir": disk_of(settings.state_dir)}
         for name in sorted({job.target for job in settings.jobs if job.schedule is not None}):
             self._asked = name, time.monotonic()
@@ -159,7 +159,7 @@ class DaemonWatch:
             self.metrics(TargetProbed(name, answered))
         self._disks = {name: disk for name, disk in disks.items() if disk is not None}
 
-    def _look_at_state(self, folder: Path) -> None:
+    def _probe_state(self, folder: Path) -> None:
         """What keeps us from writing there is told when it begins, with whose it is."""
         found = state_hindrance(folder)
         if found and found != self._hindrance:

@@ -17,9 +17,9 @@ class LastCheck:
 def lag(commit: str, committed: str | None, published: str, last: LastCheck | None) -> float | None:
     """Seconds from when the upstream had a commit until it was published here.
 
-    It had it from the commit's date on; from the last look on where that is later, which did not see it yet: whoever
+    It had it from the commit's date on; from the last check on where that is later, which did not see it yet: whoever
     makes a commit dates it, and a push may bring old ones. So a commit that was dated rightly gives the truth, and any
-    other one at most the time since that look.
+    other one at most the time since that check.
 
     None where nobody can say: a first mirroring waits for an operator, not for us, and so does a commit that was
     published before, of which other files are wanted now; or the upstream gave no date.

@@ -1,6 +1,6 @@
 """What there is to do: a revision of a repo, what could not be expanded, and what whoever brings one must be told.
 
-And what was decided about it, before anything of it is done: nothing (`NoChange`), or a plan.
+And what was decided about it, before anything of it is done: nothing (`TaskResult`), or a plan.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.outcome.report import SECOND_HAND, RepoOutcome
+from mirror_sync.domain.outcome.report import UNCONFIRMED, RepoOutcome
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.subject import Subject
@@ -28,8 +28,8 @@ DENIED = "denied"  # the code of what the job itself denies
 class Task:
     """One revision of one repo to bring up to date; `resolved` where a listing has answered already.
 
-    `head` is what a listing told in passing: enough where nothing has moved. `asked` is what the job calls the repo,
-    where it is published under another id.
+    `repo` is the id that it is published by. `head` is what a listing told in passing: enough where nothing has moved.
+    `requested_as` is what the job calls the repo, where it is published under another id.
     """
 
     job: Job
@@ -37,27 +37,27 @@ class Task:
     revision: str
     resolved: Resolved | None = None
     head: Resolved | None = None
-    asked: Repo | None = None
+    requested_as: Repo | None = None
 
     @property
-    def ordered(self) -> Repo:
+    def requested(self) -> Repo:
         """The repo as the job calls it, which is what reports and policies go by."""
-        return self.asked or self.repo
+        return self.requested_as or self.repo
 
     @property
-    def is_unled(self) -> bool:
+    def lacks_alias(self) -> bool:
         """Whether the upstream told by which id it is published, and no alias of the target did."""
-        return self.asked is not None and self.resolved is not None
+        return self.requested_as is not None and self.resolved is not None
 
     @property
     def subject(self) -> Subject:
         """What reports call it: the repo as the job does."""
-        return Subject.of(self.job.name, self.ordered, self.revision)
+        return Subject.of(self.job.name, self.requested, self.revision)
 
     def under(self, repo: Repo, resolved: Resolved | None = None) -> Task:
         """The same under the id that the repo is published by."""
-        known = None if resolved is None else replace(resolved, asked=repo)
-        return replace(self, repo=repo, asked=self.ordered, resolved=known, head=None)
+        known = None if resolved is None else replace(resolved, queried=repo)
+        return replace(self, repo=repo, requested_as=self.requested, resolved=known, head=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Unlisted:
     job: Job
     pattern: RepoPattern
     revision: str
-    found: NoChange
+    found: TaskResult
 
     @property
     def subject(self) -> Subject:
@@ -79,8 +79,8 @@ class Unlisted:
 class WorkItem:
     """One changed revision of a repo, with all that whoever brings it up to date must be told; can be pickled.
 
-    `jobs` are those of all configured ones that publish the repo into the same target, `actor` has it done. `looked` is
-    the last look at it of the machine that runs the job.
+    `jobs` are those of all configured ones that publish the repo into the same target, `actor` has it done.
+    `last_check` is that of the machine that runs the job.
     """
 
     run: str
@@ -88,7 +88,7 @@ class WorkItem:
     seen: Seen
     jobs: tuple[Job, ...]
     actor: Actor
-    looked: LastCheck | None = None
+    last_check: LastCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +108,12 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
-class NoChange:
+class TaskResult:
     """What a task ended with before a snapshot was made: unchanged, refused, held, failed, interrupted, or a name that
     was moved alone, with the reason; `verdicts` of all rules that were asked.
 
-    `assurance` is what is known of the snapshot that is published. `hearsay`: see `RepoReport`. `closed`: the upstream
-    gives the repo to some people only.
+    `assurance` is what is known of the snapshot that is published. `unconfirmed`: see `RepoReport`. `closed`: the
+    upstream gives the repo to some people only.
     """
 
     outcome: RepoOutcome
@@ -125,12 +125,12 @@ class NoChange:
     edit: Edit | None = None
     verdicts: tuple[Verdict, ...] = ()
     assurance: Assurance = Assurance()
-    hearsay: bool = False
+    unconfirmed: bool = False
     closed: bool = False
 
-    def told_by(self, resolved: Resolved) -> NoChange:
+    def with_source(self, resolved: Resolved) -> TaskResult:
         """The same, with whether it rests on what another endpoint than the first said while that was silent."""
-        return replace(self, hearsay=True) if second_hand(resolved) else self
+        return replace(self, unconfirmed=True) if unconfirmed_code(resolved) else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,38 +163,42 @@ class Plan:
     delete_bytes: int = 0
 
 
-def held(commit: str | None, why: str, code: str, verdicts: tuple[Verdict, ...] = ()) -> NoChange:
+def held(commit: str | None, why: str, code: str, verdicts: tuple[Verdict, ...] = ()) -> TaskResult:
     """What is held, and stays as it was published before."""
-    return NoChange(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code, verdicts=verdicts)
+    return TaskResult(RepoOutcome.HELD, commit, f"{why}; the snapshot published before stays", code, verdicts=verdicts)
 
 
-def stopped(resolved: Resolved, judgement: Judgement, objection: Verdict, *, published: bool) -> NoChange:
+def stopped(resolved: Resolved, judgement: Judgement, objection: Verdict, *, published: bool) -> TaskResult:
     """What a rule's objection makes of a repo: what is published stays."""
     if published:
         return held(resolved.commit, objection.reason, objection.code, judgement.verdicts)
     outcome = RepoOutcome.HELD if objection.outcome is Outcome.HELD else RepoOutcome.REFUSED
-    return NoChange(outcome, resolved.commit, objection.reason, objection.code, verdicts=judgement.verdicts)
+    return TaskResult(outcome, resolved.commit, objection.reason, objection.code, verdicts=judgement.verdicts)
 
 
-def failure(error: MirrorError) -> NoChange:
+def failure(error: MirrorError) -> TaskResult:
     """What an error of ours makes of a repo."""
-    return NoChange(RepoOutcome.FAILED, None, str(error), error.code)
+    return TaskResult(RepoOutcome.FAILED, None, str(error), error.code)
 
 
-def internal_failure(error: Exception) -> NoChange:
+def internal_failure(error: Exception) -> TaskResult:
     """What a fault of the program makes of a repo."""
     reason = f"internal error, a fault of this program ({type(error).__name__}: {error}); --debug logs its traceback"
-    return NoChange(RepoOutcome.FAILED, None, reason, "internal")
+    return TaskResult(RepoOutcome.FAILED, None, reason, "internal")
 
 
 def remarks(resolved: Resolved) -> str:
     """What a report adds of a repo that is well."""
-    renamed = f"renamed upstream to {resolved.current}" if resolved.renamed else ""
-    stead = resolved.stead
-    told = f"as {stead.endpoint} has it, while the first of endpoints did not answer" if stead and stead.silent else ""
+    renamed = f"renamed upstream to {resolved.canonical}" if resolved.renamed else ""
+    fallback = resolved.fallback
+    told = (
+        f"as {fallback.endpoint} has it, while the first of endpoints did not answer"
+        if fallback and fallback.silent
+        else ""
+    )
     return "; ".join(filter(None, (renamed, resolved.remark, told)))
 
 
-def second_hand(resolved: Resolved) -> str:
+def unconfirmed_code(resolved: Resolved) -> str:
     """The code of a report of what the first endpoint, which alone knows, could not be asked for."""
-    return SECOND_HAND if resolved.stead is not None and resolved.stead.silent else ""
+    return UNCONFIRMED if resolved.fallback is not None and resolved.fallback.silent else ""

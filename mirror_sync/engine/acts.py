@@ -167,7 +167,7 @@ def _key_change(context: RunContext, target: Target) -> Iterator[Act]:
     if not _is_other_key(context, target):
         return
     before = _key(target)
-    stead = f", in the place of {before}" if before else ""
+    replaced = f", in the place of {before}" if before else ""
     gone = f"nothing is signed from here on; {before} signed before"
-    said = f"{context.signer} signs from here on{stead}" if context.signer else gone
+    said = f"{context.signer} signs from here on{replaced}" if context.signer else gone
     yield Act(Verb.KEY_CHANGE, target.name, reason=said)

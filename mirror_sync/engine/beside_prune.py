@@ -1,7 +1,7 @@
 """Prunes and syncs of many machines, side by side in one target: nothing that refs.json will name is removed meanwhile,
 or it is noticed.
 
-A prune announces itself (`PruneAnnouncement`), a sync looks for announcements (`PruneGuard`): one that sees none,
+A prune announces itself (`PruneAnnouncement`), a sync lists announcements (`PruneGuard`): one that sees none,
 before and after, needs no care at all, and pays three empty listings. See
 docs/design/decisions/0005-prune-beside-sync.md.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import (
@@ -37,8 +38,16 @@ from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, read_refs
 from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.engine.withdrawn_lists import give_named
-from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerFormat, StoreError, StoreUnavailable
+from mirror_sync.engine.withdrawn_lists import release_named
+from mirror_sync.errors import (
+    DocumentError,
+    KeyMissing,
+    MirrorError,
+    NewerFormat,
+    PruneConflict,
+    StoreError,
+    StoreUnavailable,
+)
 from mirror_sync.ports.store import MAX_REFS, Stat, Store, read_all, read_document
 
 _RENEW = 600.0  # seconds
@@ -48,6 +57,7 @@ _LARGEST = 4096  # bytes of a notice
 _DONE = 24 * 3600.0  # seconds that the notice of a prune that ended stays at least
 
 
+T = TypeVar("T")
 Notices = Mapping[str, float]  # by key: when they were put, by the store's clock
 
 
@@ -56,7 +66,7 @@ def prune_announcements(target: Target) -> dict[str, float]:
     return {stat.key: stat.modified for stat in target.store.list(PRUNES) if not is_move(stat.key)}
 
 
-def buried_by(target: Target, keys: Iterable[str], repo: Repo) -> Sha256 | None:
+def tombstone_announced(target: Target, keys: Iterable[str], repo: Repo) -> Sha256 | None:
     """The tombstone that one of these notices, of a take-down, says that a repo has; None where none does.
 
     StoreError; DocumentError for a notice that cannot be read.
@@ -79,7 +89,7 @@ def dead_announcements(notices: Notices, at: float) -> frozenset[str]:
     return frozenset((*dead, *map(done_of, dead)))
 
 
-def bury(context: RunContext, target: Target, key: str) -> None:
+def clear_dead_notice(context: RunContext, target: Target, key: str) -> None:
     """Clear a dead prune's notice away as that prune would have done at its end, for whoever knew it alive.
 
     Where the target refuses that, it stays for the next one.
@@ -214,15 +224,7 @@ def announced_moves(store: Store) -> Iterator[tuple[Repo, Refs]]:
 
 
 _OLD = 1 / 4  # of the grace period
-_LOOKS = 1000  # blobs that are held at once
-
-
-class PrunedMeanwhile(StoreUnavailable):
-    """A prune was quicker: blobs that the snapshot needs are gone. The repo must be decided anew."""
-
-    def __init__(self, repo: Repo, digests: Collection[Sha256]) -> None:
-        lost = f"{len(digests)} blobs" if digests else "the snapshot that it builds on"
-        super().__init__(f"{repo}: a prune removed {lost} while a snapshot was being published; try again")
+_STATS_AT_ONCE = 1000  # blobs that are held at once
 
 
 def shards_beside_prunes(
@@ -234,13 +236,13 @@ def shards_beside_prunes(
         try:
             yield from read(shards)
         except KeyMissing as error:
-            raise PrunedMeanwhile(repo, ()) from error
+            raise PruneConflict(repo) from error
 
     return reading
 
 
 class PruneGuard:
-    """Looks for prunes from before a repo is decided until after it is published."""
+    """Watches for prunes from before a repo is decided until after it is published."""
 
     def __init__(self, context: RunContext, target: Target, repo: Repo, mapper: Mapper = map) -> None:
         self._context, self._target, self._repo, self._mapper = context, target, repo, mapper
@@ -249,66 +251,70 @@ class PruneGuard:
         target.single_flight.enter(frozenset(self._known))  # what landed before a prune may be gone again
 
     def publish(
-        self, snapshot: tuple[CommitId, Sha256], loose: Callable[[], Iterable[Sha256]] | None, put: Callable[[], None]
-    ) -> None:
-        """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay.
+        self,
+        snapshot: tuple[CommitId, Sha256],
+        unreferenced: Callable[[], Iterable[Sha256]] | None,
+        put: Callable[[], T],
+    ) -> T:
+        """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay; return its answer.
 
-        `loose` gives what of that no published snapshot names which `put` shall find published still, the root first;
-        None: nothing. Raises PrunedMeanwhile, before or after `put` was called.
+        `unreferenced` gives what of that no published snapshot names which `put` shall find published still, the root
+        first; None: nothing. Raises PruneConflict, before or after `put` was called.
         """
         found = prune_announcements(self._target)
         dead = frozenset[str]()
-        if loose is not None and (noticed := self._noticed(found)):
+        if unreferenced is not None and (noticed := self._noticed(found)):
             dead = self._dead(found, snapshot[1])
             if noticed - dead:
                 since = max((put for key, put in found.items() if is_withdrawal(key)), default=0.0)
-                self._protect(loose, since)
+                self._protect(unreferenced, since)
         self._known = found
-        put()
-        # A prune that began after the look above: what it removed is not there now.
+        answer = put()
+        # A prune that began after the list above: what it removed is not there now.
         after = prune_announcements(self._target)
         if late := after.keys() - self._known.keys() - dead:
-            self._stay_buried(late)
+            self._restore_tombstone(late)
             self._forget_expired(keep=snapshot[0])
-            self._look_for(self._names(*snapshot))
-        if loose is not None and any(map(is_withdrawal, (*found, *after))):
-            give_named(self._target.store, loose())
+            self._require(self._names(*snapshot))
+        if unreferenced is not None and any(map(is_withdrawal, (*found, *after))):
+            release_named(self._target.store, unreferenced())
+        return answer
 
-    def stand(self, led_to: CommitId, put: Callable[[], Refs]) -> Refs:
+    def publish_name(self, commit: CommitId, put: Callable[[], Refs]) -> Refs:
         """Call `put`, which reads refs.json and writes it with a name of a snapshot that is published there.
 
         Between both a machine may stand still, and a prune meanwhile let that snapshot go and remove it: where one may
-        have, it is looked at afterwards. PrunedMeanwhile where it is not whole: then `put` has named what is torn.
+        have, it is checked afterwards. PruneConflict where it is not whole: then `put` has named what is torn.
         """
         reading = Elapsed(self._context)
         refs = put()
         took, after = reading(), prune_announcements(self._target)
         late = after.keys() - self._known.keys()
         if late:
-            self._stay_buried(late)
+            self._restore_tombstone(late)
         if late or (took > self._target.settling_time * _OLD and any(map(is_active_prune, after))):
-            self._forget_expired(keep=led_to)
+            self._forget_expired(keep=commit)
             stat = self._target.store.stat(refs_key(self._repo))
             now = 0.0 if stat is None else stat.modified  # put a moment ago
-            self._protect(lambda: self._names(led_to, refs.snapshots[led_to]), 0.0, now)
+            self._protect(lambda: self._names(commit, refs.snapshots[commit]), 0.0, now)
         return refs
 
-    def _stay_buried(self, late: Collection[str]) -> None:
+    def _restore_tombstone(self, late: Collection[str]) -> None:
         """Where `put` has written over the tombstone of a take-down that came in between, that stands again."""
-        tombstone = buried_by(self._target, late, self._repo)
+        tombstone = tombstone_announced(self._target, late, self._repo)
         if tombstone is None:
             return
         overwritten = list[Refs]()
 
-        def bury_again(refs: Refs) -> Refs | None:
+        def put_back(refs: Refs) -> Refs | None:
             if refs.tombstone is not None:
                 return None
             overwritten.append(refs)
-            return refs.buried(tombstone)
+            return refs.with_tombstone(tombstone)
 
-        if change_refs(self._target, self._repo, bury_again) is not None:
+        if change_refs(self._target, self._repo, put_back) is not None:
             self._leave_behind(overwritten[-1])
-        raise PrunedMeanwhile(self._repo, ())
+        raise PruneConflict(self._repo)
 
     def _leave_behind(self, overwritten: Refs) -> None:
         """Note down what the repo named, as the take-down had whose note was written over: it must be removed."""
@@ -319,7 +325,10 @@ class PruneGuard:
             body = encode_withdrawn(named | left_behind(store, refs))
             digest = Sha256.of(body)
             store.put(blob_key(digest), body, digest)
-            if change_refs(self._target, self._repo, only_from(refs, refs.buried(tombstone, digest))) is not None:
+            if (
+                change_refs(self._target, self._repo, only_from(refs, refs.with_tombstone(tombstone, digest)))
+                is not None
+            ):
                 return
 
     def _noticed(self, found: Notices) -> frozenset[str]:
@@ -327,7 +336,7 @@ class PruneGuard:
         return frozenset((*(found.keys() - self._known.keys()), *filter(is_active_prune, found)))
 
     def _dead(self, found: Notices, root: Sha256) -> frozenset[str]:
-        """Notices of prunes that were dead before this sync first looked: they removed nothing that it saw.
+        """Notices of prunes that were dead before this sync first listed them: they removed nothing that it saw.
 
         They are cleared away: no prune may come for long. The store's clock is that of the root, put a moment ago, or
         of a later notice; an older one lets a prune seem alive, which costs time alone.
@@ -338,7 +347,7 @@ class PruneGuard:
         notices = {**self._known, **found}
         dead = dead_announcements(notices, max(stat.modified, *notices.values()) - self._since())
         for key in filter(is_active_prune, dead & found.keys()):
-            bury(self._context, self._target, key)
+            clear_dead_notice(self._context, self._target, key)
         return dead
 
     def _forget_expired(self, keep: CommitId) -> None:
@@ -365,30 +374,30 @@ class PruneGuard:
 
     def _is_whole(self, commit: CommitId, root: Sha256) -> bool:
         try:
-            self._look_for(self._names(commit, root))
+            self._require(self._names(commit, root))
         except NewerFormat:
             return True  # as far as we can tell
-        except (PrunedMeanwhile, DocumentError):
+        except (PruneConflict, DocumentError):
             return False
         return True
 
-    def _protect(self, loose: Callable[[], Iterable[Sha256]], since: float, now: float = 0.0) -> None:
+    def _protect(self, unreferenced: Callable[[], Iterable[Sha256]], since: float, now: float = 0.0) -> None:
         """Every blob that no published snapshot protects is made young, and is there when all deletes have landed.
 
         A take-down goes on `since` then, by the store's clock (0: none): it removes whatever was put before. It is at
         least `now` by that clock.
         """
         age = self._target.grace.total_seconds() * _OLD
-        for found in map(self._stats, _some(loose())):
+        for found in map(self._stats, _some(unreferenced())):
             now = max(now, *(stat.modified for stat in found))  # the root, which comes first, was put a moment ago
             old = [stat.key for stat in found if now - stat.modified > age or stat.modified <= since]
             if old:
                 self._touch(old)
         self._context.pause(self._target.settling_time)
-        self._look_for(loose())
+        self._require(unreferenced())
 
-    def _look_for(self, digests: Iterable[Sha256]) -> None:
-        """Raises PrunedMeanwhile when one is not there."""
+    def _require(self, digests: Iterable[Sha256]) -> None:
+        """Raises PruneConflict when one is not there."""
         for some in _some(digests):
             self._stats(some)
 
@@ -396,14 +405,14 @@ class PruneGuard:
         try:
             list(self._mapper(self._target.store.touch, keys))
         except KeyMissing as error:
-            raise PrunedMeanwhile(self._repo, ()) from error
+            raise PruneConflict(self._repo) from error
 
     def _stats(self, digests: Iterable[Sha256]) -> list[Stat]:
         named = sorted(digests)
         stats = list(self._mapper(self._target.store.stat, [blob_key(digest) for digest in named]))
         lost = [digest for digest, stat in zip(named, stats, strict=True) if stat is None]
         if lost:
-            raise PrunedMeanwhile(self._repo, lost)
+            raise PruneConflict(self._repo, len(lost))
         return [stat for stat in stats if stat is not None]
 
     def _names(self, commit: CommitId, root: Sha256) -> Iterator[Sha256]:
@@ -412,24 +421,24 @@ class PruneGuard:
 
     def _fault(self, _place: Place, digest: Sha256, error: MirrorError) -> None:
         if isinstance(error, KeyMissing):
-            raise PrunedMeanwhile(self._repo, (digest,)) from error
+            raise PruneConflict(self._repo, 1) from error
         raise error
 
 
-def look_for_lists(target: Target) -> None:
+def find_withdrawn_lists(target: Target) -> None:
     """Once for a process and a target: who died before may have published what its lists give to nobody. StoreError."""
     if target.withheld.found is None:
         target.withheld.found = any(target.store.list(WITHDRAWN))
 
 
-def give_late(target: Target, repo: Repo) -> None:
+def release_published(target: Target, repo: Repo) -> None:
     """All that is published of a repo is given, where a process may have died between the one and the other.
 
     StoreError.
     """
     if target.withheld.found:
         walk = Walk(partial(read_document, target.store), _pass_over)
-        give_named(target.store, (node.digest for node in walk.repo(repo, read_refs(target.store, repo))))
+        release_named(target.store, (node.digest for node in walk.repo(repo, read_refs(target.store, repo))))
 
 
 def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
@@ -441,5 +450,5 @@ def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
 def _some(digests: Iterable[Sha256]) -> Iterator[frozenset[Sha256]]:
     """Not all at once."""
     left = iter(digests)
-    while some := frozenset(islice(left, _LOOKS)):
+    while some := frozenset(islice(left, _STATS_AT_ONCE)):
         yield some

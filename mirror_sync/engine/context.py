@@ -73,7 +73,7 @@ class Withheld:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where jobs publish. `notes` let uploads be gone on with, `looks` spare reading what has not changed.
+    """Where jobs publish. `notes` let uploads be gone on with, `read_cache` spares reading what has not changed.
 
     A repo has two locks on this machine. `lock` is held by who brings, mends or removes what it names, perhaps for
     hours; `refs_lock` for the moment between a read of its refs.json and the PUT (`published.change_refs`). Who holds
@@ -91,7 +91,7 @@ class Target:
     lock: Callable[[Repo], AbstractContextManager[object]]
     notes: UploadNotes = NoNotes()
     grace: timedelta = timedelta(hours=48)
-    looks: ReadCache = NoReadCache()
+    read_cache: ReadCache = NoReadCache()
     audit: Audit = NoAudit()
     seal: Seal = field(default=unsealed, repr=False, compare=False)
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
@@ -138,9 +138,9 @@ class RunContext:
 
     `stages` are those of every snapshot beside the engine's own: the machines of a cluster are given the same.
 
-    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `looked` remembers the last
-    look at what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has done
-    what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` remembers the
+    last check of what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has
+    done what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
     is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can tell.
     `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of a job are worked on by the
     threads of this process.
@@ -156,7 +156,7 @@ class RunContext:
     sleep: Callable[[float], None] | None = None
     executor: RepoExecutor | None = None
     own: Callable[[Job], Source | None] = lambda job: None
-    looked: Callable[[RepoReport], LastCheck | None] = lambda report: None
+    last_check: Callable[[RepoReport], LastCheck | None] = lambda report: None
     portion: Portion = field(default_factory=Portion, repr=False, compare=False)
     remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
     stages: MoreStages = MoreStages()

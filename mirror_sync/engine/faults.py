@@ -8,18 +8,18 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Crashed
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.work import NoChange, failure, internal_failure
+from mirror_sync.domain.work import TaskResult, failure, internal_failure
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import Gated, MirrorError
 
 
-def to_outcome(context: RunContext, run: str, job: Job, named: Repo | RepoPattern, error: Exception) -> NoChange:
+def to_outcome(context: RunContext, run: str, job: Job, named: Repo | RepoPattern, error: Exception) -> TaskResult:
     """What an error makes of a repo of a job, or of what a pattern stands for."""
     tell_crash(context, run, named, error)
     if not isinstance(error, MirrorError):
         return internal_failure(error)
     if isinstance(error, Gated) and not _is_ordered(job, named):
-        return NoChange(RepoOutcome.HELD, None, str(error), error.code)
+        return TaskResult(RepoOutcome.HELD, None, str(error), error.code)
     return failure(error)
 
 

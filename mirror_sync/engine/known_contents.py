@@ -28,10 +28,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _HEARD = 5000  # contents that are told of at once
-_LOOKS = 1000  # that wait for their turn at once,
+_STATS_AT_ONCE = 1000  # that wait for their turn at once,
 _HANDED_OVER = 64  # in so many rows: more than any pool has threads
-_WORTH_A_LIST = 64  # looks, instead of which one list of a thousand keys may be enough
-_READ = 1024 * 1024  # bytes between two looks at the stop event
+_WORTH_A_LIST = 64  # stat calls, instead of which one list of a thousand keys may be enough
+_READ = 1024 * 1024  # bytes between two checks of the stop event
 
 
 class Pairs(NamedTuple):
@@ -172,7 +172,7 @@ def _listed(store: Store, asked: int) -> Collection[str] | None:
 
 
 def _mapped(mapper: Mapper, call: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """As `mapper(call, items)`; where there are many, several in a row: to hand one over costs more than to look."""
+    """As `mapper(call, items)`; where there are many, several in a row: to hand one over costs more than a stat."""
     size = max(1, len(items) // _HANDED_OVER)
     rows = [items[start : start + size] for start in range(0, len(items), size)]
     for found in mapper(lambda row: [call(one) for one in row], rows):
@@ -207,22 +207,22 @@ def _shows(target: Target, digest: Sha256, promised: tuple[GitOid, int], go_on: 
 
 
 def expect_kept(store: Store, sizes: Iterable[tuple[Sha256, int]], mapper: Mapper = map) -> None:
-    """Return when blobs that were put are there, of these bytes: one look each, none where the store needs none.
+    """Return when blobs that were put are there, of these bytes: one stat each, none where the store needs none.
 
     StoreUnavailable where one is not: the server said that it had it.
     """
     if not store.confirm:
         return
-    first, lost, looked, blobs = "", 0, 0, iter(sizes)
-    while some := [*islice(blobs, _LOOKS)]:
+    first, lost, checked, blobs = "", 0, 0, iter(sizes)
+    while some := [*islice(blobs, _STATS_AT_ONCE)]:
         keys = [blob_key(digest) for digest, _ in some]
         for key, (_, size), stat in zip(keys, some, _mapped(mapper, store.stat, keys), strict=True):
             if stat is None or stat.size != size:
                 found = "is not there" if stat is None else f"has {stat.size} bytes"
                 first = first or f"{key} of {size} bytes {found}"
                 lost += 1
-        looked += len(some)
+        checked += len(some)
     if lost:
         raise StoreUnavailable(
-            f"the target confirmed what it did not keep: {first} ({lost} of {looked} objects); nothing was published"
+            f"the target confirmed what it did not keep: {first} ({lost} of {checked} objects); nothing was published"
         )

@@ -17,11 +17,12 @@ from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, decode_re
 from mirror_sync.domain.content.snapshot import Document, Entry, Root, Shard, description, read_entries
 from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn
 from mirror_sync.domain.content.versions import decode_pin
-from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.domain.work import Task
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import (
     MAX_DESCRIPTION,
@@ -134,6 +135,20 @@ def why_pinned(store: Store, refs: Refs) -> str:
     except (KeyMissing, DocumentError):
         said = ", for a reason that cannot be read"
     return f"main is pinned to {refs.commit_of(DEFAULT_BRANCH)}{said}"
+
+
+def pinned_remark(store: Store, task: Task, refs: Refs, commit: CommitId, *, fetched: bool = False) -> str:
+    """What a report says of a main that a person keeps where it is, while the upstream's is at `commit`.
+
+    `fetched`: that was brought just now, and the report is about it.
+    """
+    said = why_pinned(store, refs)
+    if refs.commit_of(task.revision) == commit:
+        return said
+    free = f"mirror-sync unpin {task.repo} lets main follow again"
+    if fetched:
+        return f"fetched {commit}, which is here by its id alone: {said}, and stays there; {free}"
+    return f"{said}; the upstream's is {commit}, which is here by its id: {free}"
 
 
 def read_root(store: Store, digest: Sha256) -> Root:

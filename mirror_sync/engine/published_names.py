@@ -41,11 +41,11 @@ def published_as(store: Store, asked: Repo, known: Collection[Repo]) -> Repo | N
     """
     if asked in known:
         return asked
-    led: Repo | None = None
+    aliased: Repo | None = None
     with suppress(DocumentError):
-        led = alias_target(store, asked)
+        aliased = alias_target(store, asked)
     spelled = {case_folded(repo): repo for repo in known}
-    return (led and spelled.get(case_folded(led))) or spelled.get(case_folded(asked))
+    return (aliased and spelled.get(case_folded(aliased))) or spelled.get(case_folded(asked))
 
 
 def jobs_by_other_names(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[tuple[Job, Repo]]]:
@@ -59,9 +59,9 @@ def jobs_by_other_names(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[
         for name in names:
             if name not in published and job.names(name):
                 with suppress(DocumentError):
-                    led = alias_target(target.store, name)
-                    if led is not None:
-                        found[led].append((job, name))
+                    aliased = alias_target(target.store, name)
+                    if aliased is not None:
+                        found[aliased].append((job, name))
     return found
 
 
@@ -73,16 +73,16 @@ def write_aliases(target: Target, task: Task, former: Repo | None = None) -> Non
     id.
     """
     repo = task.repo
-    others = [other for other in (repo, task.asked, former) if other is not None and _needs_alias(other, repo)]
+    others = [other for other in (repo, task.requested_as, former) if other is not None and _needs_alias(other, repo)]
     body = alias.encode(repo)
     for key in {alias_key(other) for other in others}:
         with suppress(StoreError):
-            if not task.is_unled and target.looks.recall(key, repo.id) == body:
+            if not task.lacks_alias and target.read_cache.recall(key, repo.id) == body:
                 continue
         with suppress(StoreError):
             if not _stands(target.store, key, body):
                 target.store.put(key, body, Sha256.of(body))
-            target.looks.remember(key, repo.id, body)
+            target.read_cache.remember(key, repo.id, body)
 
 
 def _needs_alias(other: Repo, repo: Repo) -> bool:

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from mirror_sync.domain.formats.file_class import may_run
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.outcome.cost import LOOK, Calls, UpstreamCost, least_wait, publishing, scanning
+from mirror_sync.domain.outcome.cost import CHECK, Calls, UpstreamCost, least_wait, publishing, scanning
 from mirror_sync.domain.outcome.events import RepoFinished, ReposListed, RunFinished, RunStarted
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
-from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted, remarks
+from mirror_sync.domain.work import DENIED, Task, TaskResult, Unlisted, remarks
 from mirror_sync.engine.acts import decisions_recorded, hold_recorded, tokens_recorded
-from mirror_sync.engine.beside_prune import give_late, look_for_lists
+from mirror_sync.engine.beside_prune import find_withdrawn_lists, release_published
 from mirror_sync.engine.context import REPOS_AT_ONCE, RunContext
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.stages import Change
@@ -120,7 +120,7 @@ def _sync_job(
         try:
             hold_recorded(context, context.targets[job.target], run, report)
             if report.outcome is RepoOutcome.UNCHANGED and report.one_repo is not None:
-                give_late(context.targets[job.target], report.one_repo)
+                release_published(context.targets[job.target], report.one_repo)
         except StoreError as error:
             report = report_of(item, to_outcome(context, run, job, report.pattern, error))
         context.tell(RepoFinished(run, report))
@@ -128,7 +128,7 @@ def _sync_job(
 
     try:
         with _crew_at_work(context) as at_once, open_job_run(context, run, job, all_jobs) as job_run:
-            look_for_lists(job_run.target)
+            find_withdrawn_lists(job_run.target)
             tokens_recorded(context, job_run.target, run)
             decisions_recorded(context, job_run.target, run, job)  # before anything is done by them
             items = _gather(context, run, job, all_jobs, before)
@@ -156,7 +156,7 @@ def _plan_job(
         if isinstance(item, Unlisted):
             return _plan_of(item, item.found)
         found = _decide(context, run, decider, item)
-        if isinstance(found, NoChange):
+        if isinstance(found, TaskResult):
             return _plan_of(item, found, freight.take(item, found))
         with closing(found.listing):
             return _plan_of(item, found, freight.take(item, found))
@@ -227,25 +227,25 @@ def _all_of(context: RunContext, run: str, job: Job, error: Exception) -> list[U
     return [Unlisted(job, pattern, revisions, to_outcome(context, run, job, pattern, error)) for pattern in job.asked]
 
 
-def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> NoChange | Change:
+def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> TaskResult | Change:
     try:
-        task, _, seen = decider.look(task)
-        return seen if isinstance(seen, NoChange) else decider.compare(task, seen)
+        task, _, seen = decider.check(task)
+        return seen if isinstance(seen, TaskResult) else decider.compare(task, seen)
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
         return to_outcome(context, run, task.job, task.repo, error)
 
 
-def _plan_of(item: Task | Unlisted, found: NoChange | Change, fetch: Sequence[int] = ()) -> RepoPlan:
+def _plan_of(item: Task | Unlisted, found: TaskResult | Change, fetch: Sequence[int] = ()) -> RepoPlan:
     """`fetch` has the sizes of what comes for this repo, and for none that was planned before."""
-    look = Calls() if isinstance(item, Unlisted) or item.resolved is not None else LOOK
-    if isinstance(found, NoChange):
-        look = Calls() if isinstance(item, Task) and item.head is not None else look
+    check = Calls() if isinstance(item, Unlisted) or item.resolved is not None else CHECK
+    if isinstance(found, TaskResult):
+        check = Calls() if isinstance(item, Task) and item.head is not None else check
         said, known = (found.outcome, found.commit, found.reason, found.code), found.assurance
         code = known.code_files or 0, known.code_paths
-        return RepoPlan(*item.subject.parts, *said, api_calls=look.api, code_files=code[0], code_paths=code[1])
-    calls = look
+        return RepoPlan(*item.subject.parts, *said, api_calls=check.api, code_files=code[0], code_paths=code[1])
+    calls = check
     if found.root is None:
         calls += publishing(found.files, fetch)
         if found.task.job.scan is not None and found.task.job.scan.hub:

@@ -14,8 +14,8 @@
 One that is published already, onto which a name is to move (`Change.moves`), goes through resolve, recall, revisit
 (what `inspect` says of it by the policy of today) and publish.
 
-A stage returns the change with what it adds, or what ends it (`NoChange`). An objection among the verdicts ends it too,
-whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.
+A stage returns the change with what it adds, or what ends it (`TaskResult`). An objection among the verdicts ends it
+too, whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
-from mirror_sync.domain.work import Base, NoChange, Plan, Task
+from mirror_sync.domain.work import Base, Plan, Task, TaskResult
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Store
 from mirror_sync.scratch.file_table import FileTable, ManifestView
@@ -52,7 +52,7 @@ class Change:
 
     task: Task
     store: Store
-    looks: ReadCache  # what is remembered of the store
+    read_cache: ReadCache  # what is remembered of the store
     resolved: Resolved  # resolve: what the upstream says,
     refs: Refs  # and what is published
     root: Sha256 | None = None
@@ -110,7 +110,7 @@ class Change:
         return replace(self, attachments={**self.attachments, name: Document.of(body)})
 
 
-Stage = Callable[[Change], Change | NoChange]
+Stage = Callable[[Change], Change | TaskResult]
 
 
 @dataclass(frozen=True, slots=True)

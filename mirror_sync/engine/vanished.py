@@ -27,7 +27,7 @@ class Expected:
 
     def __init__(self, target: Target, repos: Collection[Repo]) -> None:
         self._target, self._repos = target, repos
-        self._led: dict[Repo, tuple[Kind, str]] = {}
+        self._aliased: dict[Repo, tuple[Kind, str]] = {}
 
     def missing(self, listed: Iterable[Repo]) -> tuple[Repo, ...]:
         """Those that a list of what is published lacks, by their own name and by the one an alias leads to.
@@ -49,13 +49,13 @@ class Expected:
             )
 
     def _is_led(self, repo: Repo, there: Collection[tuple[Kind, str]]) -> bool:
-        if self._led.get(repo) in there:
+        if self._aliased.get(repo) in there:
             return True
         with suppress(DocumentError):
-            led = alias_target(self._target.store, repo)
-            if led is not None:
-                self._led[repo] = case_folded(led)
-        return self._led.get(repo) in there
+            aliased = alias_target(self._target.store, repo)
+            if aliased is not None:
+                self._aliased[repo] = case_folded(aliased)
+        return self._aliased.get(repo) in there
 
 
 def is_emptied(store: Store, expected: Collection[Repo]) -> bool:

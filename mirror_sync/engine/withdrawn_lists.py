@@ -25,17 +25,17 @@ def withdraw_digests(store: Store, digests: Iterable[Sha256]) -> None:
             _put(store, key, listed | mine)
 
 
-def give_digests(store: Store, digests: Iterable[Sha256]) -> None:
+def release_digests(store: Store, digests: Iterable[Sha256]) -> None:
     """From now on they are given again, where there is something to give. StoreError."""
     for key, mine in _by_key(digests).items():
         _keep(store, key, _not_in(mine))
 
 
-def give_named(store: Store, named: Iterable[Sha256]) -> None:
+def release_named(store: Store, named: Iterable[Sha256]) -> None:
     """The same for what is published; one list where no take-down has left anything, however much is `named`."""
     keys = {stat.key for stat in store.list(WITHDRAWN)}
     if keys:
-        give_digests(store, (digest for digest in named if withdrawn_key(digest) in keys))
+        release_digests(store, (digest for digest in named if withdrawn_key(digest) in keys))
 
 
 def keep_withdrawn(store: Store, wanted: Callable[[Sha256], bool]) -> None:

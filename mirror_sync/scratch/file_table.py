@@ -323,7 +323,7 @@ class FileTable(ScratchTable):
         row = self._row(f"SELECT count(*) FROM gone WHERE leaves AND promise NOT IN ({told})")
         return 0 if row is None else int(row[0])
 
-    def loose(self) -> Iterator[Sha256]:
+    def unreferenced(self) -> Iterator[Sha256]:
         """The blobs of files that no published snapshot is known to name."""
         pages = self._pages("SELECT id, digest FROM contents", "id", f"state IN ({_PRESENT}, {_LANDED})")
         return (Sha256(own.hex()) for page in pages for _, own in page)

@@ -262,10 +262,10 @@ def _stated(store: Store, refs: Refs, before: Statement | None) -> dict[CommitId
     """Roots and their sums; a root whose sums were stated before is not read again."""
     stated = () if before is None else before.snapshots.values()
     known = {one.root: one for one in stated if one.sums is not None}
-    return {commit: known.get(root) or _look(store, root) for commit, root in refs.snapshots.items()}
+    return {commit: known.get(root) or _read_root(store, root) for commit, root in refs.snapshots.items()}
 
 
-def _look(store: Store, digest: Sha256) -> StatedSnapshot:
+def _read_root(store: Store, digest: Sha256) -> StatedSnapshot:
     """A root that cannot be read is stated without its sums: `verify` names it, and it stays published."""
     try:
         root = Root.decode(read_document(store, digest))

@@ -184,8 +184,8 @@ class History:
         rows = self._read(_LATEST)
         return tuple(map(_status, rows))
 
-    def looked(self, report: RepoReport) -> LastCheck | None:
-        """The last look at what a report is about, before it is told; None when it is not known."""
+    def last_check(self, report: RepoReport) -> LastCheck | None:
+        """The last check of what a report is about, before it is told; None when it is not known."""
         query = "SELECT last_look, commit_id FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
         try:
             rows = self._read(query, *report.parts)

@@ -64,7 +64,7 @@ class Assembly:
         self._portion = Portion()
         self.keys = keys_of(settings)
 
-    def context(self, tell: Observer, looked: Callable[[RepoReport], LastCheck | None]) -> RunContext:
+    def context(self, tell: Observer, last_check: Callable[[RepoReport], LastCheck | None]) -> RunContext:
         """All of it; `looked` remembers the last look at what a report is about. SigningError for a bad key."""
         if self.keys is not None and not self._reading:
             self.keys.expect()
@@ -89,7 +89,7 @@ class Assembly:
             tell=tell,
             clock=partial(datetime.now, UTC),
             stop=self._stop,
-            looked=looked,
+            last_check=last_check,
             executor=self._executor(),
             stages=stages_of(self._settings, self.keys),
             portion=self._portion,
@@ -148,7 +148,7 @@ class Assembly:
             refs_lock=partial(self._locked, locks_of(state, place) / "refs"),
             grace=target.grace,
             seal=seal_of(self.keys, lambda: audit.head, partial(self._sleep, _WRITTEN[type(target)])),
-            looks=SqliteReadCache(state / "looks.db", place, reading=self._reading),
+            read_cache=SqliteReadCache(state / "looks.db", place, reading=self._reading),
             audit=audit,
         )
 

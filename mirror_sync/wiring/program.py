@@ -326,7 +326,7 @@ class Mirror:
         return Assembly(self.settings, self.stop, self._learn, reading=self._reading)
 
     def _assemble(self) -> RunContext:
-        context = self._assembly().context(self._told(), self.history.looked)
+        context = self._assembly().context(self._told(), self.history.last_check)
         return replace(context, remembered=self._remembered.published_in)
 
     def _told(self) -> Observer:

@@ -161,7 +161,7 @@ class Machine:
     name: str = "one"
     jobs: tuple[KnownJob, ...] = ()
     lines: tuple[RepoStatus, ...] = ()
-    looks: Remembering = field(default_factory=Remembering)
+    read_cache: Remembering = field(default_factory=Remembering)
     at: datetime = START
     go_on: Callable[[], None] = lambda: None
     title: str = ""
@@ -176,7 +176,7 @@ class Machine:
         jobs = self.jobs or (job("all", self.name),)
         known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
         known = replace(known, principal=self.principal)
-        return publish(PublishRun(self.store, self.looks, self.go_on, anew), known, self.access)
+        return publish(PublishRun(self.store, self.read_cache, self.go_on, anew), known, self.access)
 
 
 def filled(store: Memory, count: int = 3) -> list[Published]:

@@ -6,7 +6,7 @@ import json
 
 from mirror_sync.catalogue.gather import Gather
 from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet, Role
-from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.content.refs import CLOSED
 from mirror_sync.domain.outcome.report import RepoState
@@ -95,7 +95,7 @@ def test_an_upstream_that_does_not_say_whether_a_repo_is_closed_closes_it(store:
     machine = Machine(store)
     stat = store.stat(refs_key(repo.repo))
     assert stat is not None
-    assert Gather(store, machine.looks, 0).facts(repo.repo, stat)[0].closed
+    assert Gather(store, machine.read_cache, 0).facts(repo.repo, stat)[0].closed
 
 
 def test_what_an_upstream_closed_without_a_commit_moves_away_from_everybody(store: Memory) -> None:
@@ -105,7 +105,7 @@ def test_what_an_upstream_closed_without_a_commit_moves_away_from_everybody(stor
     machine = Machine(store, lines=(line("acme/m0"), line(f"acme/{SECRET}")))
     machine.publish()
     assert SECRET.encode() in store.site["index.html"]
-    repo.write_refs(repo.refs.with_attachments({CLOSED: CLOSING.digest}).encode())
+    repo.write_refs(repo.refs.with_attachments({CLOSED: CLOSED_MARK.digest}).encode())
     machine.publish()
     assert not [name for name, body in public(store).items() if SECRET in name or SECRET.encode() in body]
     [listed] = [one for one in lines_of(store, "all/") if SECRET in one]

@@ -128,10 +128,10 @@ def test_what_is_remembered_of_a_repo_is_not_believed_when_all_is_compared() -> 
     model(store, "acme/a").publish({"README.md": b"1"})
     machine = Machine(store)
     machine.publish()
-    [name] = [name for name in machine.looks.kept if name.endswith("#facts")]
-    version, body = machine.looks.kept[name]
+    [name] = [name for name in machine.read_cache.kept if name.endswith("#facts")]
+    version, body = machine.read_cache.kept[name]
     assert b'"task":""' in body
-    machine.looks.kept[name] = version, body.replace(b'"task":""', b'"task":"wrong-task"')
+    machine.read_cache.kept[name] = version, body.replace(b'"task":""', b'"task":"wrong-task"')
     machine.publish(anew=True)
     assert b"wrong-task" not in store.site["models/acme--a.html"]
 

@@ -44,7 +44,7 @@ def test_what_is_remembered_is_known_at_once_and_written_together() -> None:
 def test_a_memory_that_cannot_be_asked_or_written_costs_time_and_no_catalogue() -> None:
     store = Memory()
     filled(store, 2)
-    machine = Machine(store, lines=(line("acme/m0"), line("acme/m1")), looks=Broken())
+    machine = Machine(store, lines=(line("acme/m0"), line("acme/m1")), read_cache=Broken())
     machine.publish()
     machine.publish()
     assert {"models/acme--m0.html", "models/acme--m1.html"} <= set(store.site)

@@ -133,7 +133,7 @@ def test_a_commit_that_was_dated_back_waits_on_a_worker_too_as_long_as_the_coord
     there = replace(coordinator.job_run, context=replace(coordinator.job_run.context, clock=lambda: now))
     looked = LastCheck((now - timedelta(hours=1)).isoformat(), "0" * 40)
     patient = job("acme/x", house=HouseRules(cooldown=timedelta(days=1)))
-    item = replace(coordinator.work_item, task=replace(coordinator.work_item.task, job=patient), looked=looked)
+    item = replace(coordinator.work_item, task=replace(coordinator.work_item.task, job=patient), last_check=looked)
     attempt = coordinator.worker(coordinator.record(), "a")
     report = run_work_item(remote_job_run(there, attempt, BY_DAEMON), item)
     assert (report.outcome, report.code) == (RepoOutcome.HELD, "cooldown")
@@ -237,9 +237,9 @@ def test_what_a_worker_publishes_is_remembered_where_it_is_looked_at_next(
 ) -> None:
     """And what the worker itself remembers of an earlier job is not asked."""
     theirs, ours = SqliteReadCache(tmp_path / "worker.db", "bucket"), SqliteReadCache(tmp_path / "looks.db", "bucket")
-    coordinator.job_run = replace(coordinator.job_run, target=replace(coordinator.job_run.target, looks=ours))
+    coordinator.job_run = replace(coordinator.job_run, target=replace(coordinator.job_run.target, read_cache=ours))
     attempt = coordinator.worker(coordinator.record(), "a")
-    there = replace(coordinator.job_run, target=replace(coordinator.job_run.target, looks=theirs))
+    there = replace(coordinator.job_run, target=replace(coordinator.job_run.target, read_cache=theirs))
     assert (
         run_work_item(remote_job_run(there, attempt, BY_DAEMON), coordinator.work_item).outcome is RepoOutcome.PUBLISHED
     )

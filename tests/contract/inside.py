@@ -51,7 +51,7 @@ from mirror_sync.domain.outcome.events import (
     Tended,
 )
 from mirror_sync.domain.outcome.notices import StateChange
-from mirror_sync.domain.outcome.report import SECOND_HAND, STALE, RepoOutcome, RepoReport, RepoState, RunReport
+from mirror_sync.domain.outcome.report import STALE, UNCONFIRMED, RepoOutcome, RepoReport, RepoState, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.repo import Kind, Repo
@@ -163,7 +163,7 @@ def _kinds(kind: type[errors.MirrorError]) -> Iterator[type[errors.MirrorError]]
 def words() -> Iterator[str]:
     """The words that stand in documents, metrics and options where one of a few is meant."""
     yield from (f"{place}: {', '.join(kind)}" for place, kind in _WORDS.items())
-    yield f"repos[].code, beside those of errors: {SECOND_HAND}, {STALE}"
+    yield f"repos[].code, beside those of errors: {UNCONFIRMED}, {STALE}"
 
 
 def log_events() -> Iterator[str]:

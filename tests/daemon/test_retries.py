@@ -190,10 +190,10 @@ def test_what_another_endpoint_said_in_place_of_the_first_is_asked_again(
     assert numbers(tmp_path) == {Repo.parse("acme/one"): 1}
 
 
-def test_a_refusal_that_rests_on_hearsay_is_asked_again(tmp_path: Path) -> None:
+def test_a_refusal_that_rests_on_unconfirmed_answers_is_asked_again(tmp_path: Path) -> None:
     made = retries(tmp_path)
     first, second = (told("license", RepoOutcome.HELD, f"acme/{name}").repos[0] for name in ("one", "two"))
-    made.learn("job", None, RunReport("run", AT, AT, (replace(first, hearsay=True), second)))
+    made.learn("job", None, RunReport("run", AT, AT, (replace(first, unconfirmed=True), second)))
     assert numbers(tmp_path) == {Repo.parse("acme/one"): 1}
 
 

@@ -63,6 +63,6 @@ def test_what_is_buried_has_nothing_but_its_tombstone_and_the_last_statement_who
     commit, digest = CommitId("a" * 40), Sha256("b" * 64)
     attached = {"statement": digest, "held.1": digest}
     published = Refs(snapshots={commit: digest}, channels={"stable": commit}, attachments=attached)
-    buried = Refs.decode(published.buried(Sha256("c" * 64)).encode())
+    buried = Refs.decode(published.with_tombstone(Sha256("c" * 64)).encode())
     assert buried == Refs(attachments={"statement": digest, "tombstone": Sha256("c" * 64)})
     assert (buried.tombstone, published.tombstone) == (Sha256("c" * 64), None)

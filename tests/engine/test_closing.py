@@ -105,7 +105,7 @@ def test_a_repo_whose_new_commit_is_held_is_closed_all_the_same(hub: Hub, tmp_pa
 
 def test_a_repo_that_was_gated_when_it_was_published_is_read_once_and_not_written(hub: Hub, tmp_path: Path) -> None:
     workshop = Workshop(hub.url, tmp_path, hub.token("hf_in", approved=[NAME]))
-    target = replace(workshop.context.targets["bucket"], looks=SqliteReadCache(tmp_path / "looks.db", "bucket"))
+    target = replace(workshop.context.targets["bucket"], read_cache=SqliteReadCache(tmp_path / "looks.db", "bucket"))
     workshop.context = replace(workshop.context, targets={"bucket": target})
     hub.model(NAME, license="mit", gated="auto").commit({"a": b"1"})
     workshop.sync(job(NAME))
@@ -200,7 +200,7 @@ def test_the_catalogue_lists_it_as_closed(hub: Hub, published: Workshop) -> None
     hub.model(NAME).set(gated="auto")
     published.sync(job(NAME))
     [listed] = published.store.list(refs_key(repo))
-    facts, _ = Gather(published.store, published.context.targets["bucket"].looks, 0).facts(repo, listed)
+    facts, _ = Gather(published.store, published.context.targets["bucket"].read_cache, 0).facts(repo, listed)
     assert (facts.closed, '"gated":true' in facts.item) == (True, True)
 
 
@@ -214,7 +214,7 @@ def test_without_main_the_catalogue_lists_as_closed_what_any_snapshot_closes(hub
     repo.tag("v2", repo.commit({"a": b"2"}))
     workshop.sync(job(NAME, revisions=("v2",)))
     [listed] = workshop.store.list(refs_key(Repo.parse(NAME)))
-    facts, _ = Gather(workshop.store, workshop.context.targets["bucket"].looks, 0).facts(Repo.parse(NAME), listed)
+    facts, _ = Gather(workshop.store, workshop.context.targets["bucket"].read_cache, 0).facts(Repo.parse(NAME), listed)
     assert (facts.closed, is_closed(workshop)) == (True, True)
 
 

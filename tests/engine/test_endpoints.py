@@ -16,7 +16,7 @@ from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.work import NoChange, Seen, Task
+from mirror_sync.domain.work import Seen, Task, TaskResult
 from mirror_sync.engine.sync.decide import Decider
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.source import Source
@@ -264,7 +264,7 @@ def test_a_refusal_by_what_another_endpoint_says_while_the_first_is_silent_is_lo
     refused.append(pair.shop.sync_one(JOB))
     pair.second.model("acme/x").commit(NEW)
     refused.append(pair.shop.sync_one(JOB))
-    assert [(one.outcome, one.code, one.hearsay) for one in refused] == [
+    assert [(one.outcome, one.code, one.unconfirmed) for one in refused] == [
         (RepoOutcome.UNCHANGED, "", False),
         (RepoOutcome.HELD, "license", True),
         (RepoOutcome.HELD, "license", True),
@@ -274,16 +274,16 @@ def test_a_refusal_by_what_another_endpoint_says_while_the_first_is_silent_is_lo
 def test_a_hold_by_what_another_endpoint_said_once_the_first_fell_silent_is_looked_at_again(pair: Pair) -> None:
     context, task = pair.shop.context, Task(JOB, Repo.parse("acme/x"), "main")
     decider = Decider.of(context, context.source(JOB), context.targets[JOB.target], [JOB])
-    task, _, seen = decider.look(task)
+    task, _, seen = decider.check(task)
     assert isinstance(seen, Seen)
-    assert seen.resolved.stead is None, "the first has said it"
+    assert seen.resolved.fallback is None, "the first has said it"
     assert pair.shop.sync_one(JOB).code == ""  # so that it is asked again
     pair.second.model("acme/x").commit(NEW)
     pair.second.model("acme/x").commit(delete=list(NEW))
     pair.silence_the_first()
     found = decider.compare(task, seen)
-    assert isinstance(found, NoChange)
-    assert (found.outcome, found.code, found.hearsay) == (RepoOutcome.HELD, "guard", True), found.reason
+    assert isinstance(found, TaskResult)
+    assert (found.outcome, found.code, found.unconfirmed) == (RepoOutcome.HELD, "guard", True), found.reason
 
 
 def test_a_404_of_a_partial_endpoint_withdraws_nothing_while_the_first_is_silent(pair: Pair) -> None:

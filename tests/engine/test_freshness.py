@@ -16,7 +16,7 @@ ONE = job("acme/x")
 
 def remembering(workshop: Workshop, folder: Path) -> Workshop:
     history = History(folder / "history.db")
-    workshop.context = replace(workshop.context, tell=history, looked=history.looked)
+    workshop.context = replace(workshop.context, tell=history, last_check=history.last_check)
     return workshop
 
 

@@ -60,7 +60,7 @@ def opened(workshop: Workshop, store: Store, kind: Callable[[Store], Watched] = 
     watched = kind(store)
     workshop.use(watched)
     looks = SqliteReadCache(workshop.folder / "state" / "looks.db", "bucket")
-    target = replace(workshop.context.targets["bucket"], looks=looks)
+    target = replace(workshop.context.targets["bucket"], read_cache=looks)
     workshop.context = replace(workshop.context, targets={"bucket": target})
     return watched
 

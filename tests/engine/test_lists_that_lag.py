@@ -28,7 +28,7 @@ def shop(hub: Hub, tmp_path: Path) -> Workshop:
     """One that remembers whose turn it was, as the program does."""
     shop = Workshop(hub.url, tmp_path)
     looks = SqliteReadCache(tmp_path / "state" / "looks.db", "bucket")
-    shop.context = replace(shop.context, targets={"bucket": replace(shop.context.targets["bucket"], looks=looks)})
+    shop.context = replace(shop.context, targets={"bucket": replace(shop.context.targets["bucket"], read_cache=looks)})
     return shop
 
 

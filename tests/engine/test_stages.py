@@ -15,7 +15,7 @@ from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Decisions, RuleKey
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.work import NoChange
+from mirror_sync.domain.work import TaskResult
 from mirror_sync.engine.published import put_refs
 from mirror_sync.engine.stages import Change, MoreStages, Stage
 from mirror_sync.engine.upkeep.compare_snapshots import difference
@@ -36,7 +36,7 @@ def sums(change: Change) -> Change:
     return change.attached(SUMS, "".join(lines).encode())
 
 
-def scan(change: Change) -> Change | NoChange:
+def scan(change: Change) -> Change | TaskResult:
     """An inspect stage: reads every file of the snapshot where it lies, and has a verdict on it."""
     for path, file in sorted(change.manifest.items()):
         if read_all(change.store, blob_key(file.sha256), 1 << 20) == BAD:
@@ -120,8 +120,8 @@ def test_an_attachment_with_no_name_that_a_root_could_hold_publishes_nothing(hub
 def test_a_stage_may_end_a_snapshot_by_itself(hub: Hub, workshop: Workshop, stage: str) -> None:
     hub.model("acme/x", license="mit").commit({"a": b"1"})
 
-    def ends(change: Change) -> NoChange:
-        return NoChange(RepoOutcome.HELD, change.resolved.commit, "not today", "tired")
+    def ends(change: Change) -> TaskResult:
+        return TaskResult(RepoOutcome.HELD, change.resolved.commit, "not today", "tired")
 
     report = extended(workshop, **{stage: (ends,)}).sync_one(job("acme/x"))
     assert (report.outcome, report.reason, report.code) == ("held", "not today", "tired")

@@ -118,7 +118,7 @@ def published_by_former_names(hub: Hub, workshop: Workshop, names: Collection[st
         hub.model(f"acme/{name}", license="mit").commit({"a": name.encode()})
         hub.rename(f"acme/{name}", f"acme/{name}-now")
     looks = SqliteReadCache(workshop.folder / "looks.db", "bucket")
-    target = replace(workshop.context.targets["bucket"], looks=looks)
+    target = replace(workshop.context.targets["bucket"], read_cache=looks)
     known = frozenset(Repo.parse(f"acme/{name}") for name in names)
     workshop.context = replace(workshop.context, targets={"bucket": target})
     assert workshop.sync(*jobs_of(names)).ok

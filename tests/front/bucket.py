@@ -153,7 +153,7 @@ class Published:
 
     def bury(self, tombstone: Tombstone) -> None:
         """Take all of it down."""
-        self.refs = self.refs.buried(self._put(tombstone.encode()))
+        self.refs = self.refs.with_tombstone(self._put(tombstone.encode()))
         self.write_refs(self.refs.encode())
 
     def _put_documents(

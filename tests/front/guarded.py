@@ -12,7 +12,7 @@ from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
 from mirror_sync.domain.catalogue.published_lists import encode_index, encode_page
 from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, page_key, whole_key
 from mirror_sync.domain.content.alias import encode as encode_alias
-from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.keys import alias_key, blob_key, site_key
 from mirror_sync.domain.content.refs import CLOSED
 from mirror_sync.domain.content.snapshot import Root
@@ -125,8 +125,8 @@ class Guarded:
             small, described=described, attached={"SHA256SUMS": self.signs[name]}, registry=True
         )
         if name in CLOSED_SINCE:
-            self._put(blob_key(CLOSING.digest), CLOSING.body)
-            published.refs = published.refs.with_attachments({CLOSED: CLOSING.digest})
+            self._put(blob_key(CLOSED_MARK.digest), CLOSED_MARK.body)
+            published.refs = published.refs.with_attachments({CLOSED: CLOSED_MARK.digest})
             published.write_refs(published.refs.encode())
         key = alias_key(Repo(repo.kind, f"former/{repo.id.replace('/', '-')}"))
         body = encode_alias(repo)

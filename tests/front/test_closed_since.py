@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.content.held_note import CLOSING, HeldNote
+from mirror_sync.domain.content.held_note import CLOSED_MARK, HeldNote
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, Refs, held_name
 from mirror_sync.domain.digest import Sha256
@@ -54,7 +54,7 @@ def until(front: Mirror, door: str, status: int) -> None:
 
 
 def put_refs(store: Store, repo: Repo, refs: Refs) -> None:
-    store.put(blob_key(CLOSING.digest), CLOSING.body, CLOSING.digest)
+    store.put(blob_key(CLOSED_MARK.digest), CLOSED_MARK.body, CLOSED_MARK.digest)
     body = refs.encode()
     store.put(refs_key(repo), body, Sha256.of(body))
 
@@ -64,7 +64,7 @@ def test_a_repo_that_was_closed_since_is_for_those_alone_who_are_named_for_it(fr
     commit = published.publish({"README.md": b"hello"}, described=dict(PUBLIC))
     doors = [f"{published.at}/resolve/{commit}/README.md", published.api, f"{published.api}/tree/main"]
     assert {front.get(door).status for door in doors} == {200}
-    put_refs(front.store, published.repo, published.refs.with_attachments({CLOSED: CLOSING.digest}))
+    put_refs(front.store, published.repo, published.refs.with_attachments({CLOSED: CLOSED_MARK.digest}))
     for door in doors:
         until(front, door, 404)
         assert front.get(door).error == (404, "RepoNotFound")
@@ -82,7 +82,7 @@ def test_why_a_repo_is_held_of_which_nothing_was_published_is_for_those_who_may_
     verdict = Verdict(RuleKey.LICENCE, Outcome.HELD, "gpl-3.0 waits for a word")
     note = HeldNote(str(repo), commit, "2026-01-01T00:00:00Z", (verdict,)).encode()
     front.store.put(blob_key(note.digest), note.body, note.digest)
-    named = {held_name(commit): note.digest} | ({CLOSED: CLOSING.digest} if shut else {})
+    named = {held_name(commit): note.digest} | ({CLOSED: CLOSED_MARK.digest} if shut else {})
     put_refs(front.store, repo, Refs(attachments=named))
     door = f"/-/trust/models/{repo.id}/{commit}/verdicts.json"
     assert front.ask("GET", door, bearer(TOKENS["auditors"])).status == 200

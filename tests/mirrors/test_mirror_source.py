@@ -29,7 +29,7 @@ from mirror_sync.ports.memory import NoReadCache
 from mirror_sync.ports.store import read_document
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.mirror.feed_view import FRESH, FeedView
-from mirror_sync.sources.mirror.mirror_source import FULL_LOOK, MirrorSource
+from mirror_sync.sources.mirror.mirror_source import FULL_CHECK, MirrorSource
 from mirror_sync.sources.mirror.readers import FrontReader, MirrorReader, StoreReader, Told
 from mirror_sync.sources.wrappers.renamed import RenamedSource
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -148,7 +148,7 @@ def looked(source: MirrorSource) -> dict[Repo, CommitId]:
             item if isinstance(item, Resolved) else source.resolve(item, "main") if isinstance(item, Repo) else None
         )
         assert resolved is not None
-        found[resolved.asked] = resolved.commit
+        found[resolved.queried] = resolved.commit
     return found
 
 
@@ -214,7 +214,7 @@ def test_a_feed_that_lies_hides_a_change_for_a_day_at_the_most_and_never_from_wh
     source.anew([hidden])
     assert source.resolve(hidden, "main").commit == commit
     newer = few.publish(hidden, b"third")
-    time.now += FULL_LOOK
+    time.now += FULL_CHECK
     assert looked(source_of(few, memory, time))[hidden] == newer
 
 
@@ -251,7 +251,7 @@ def test_a_repo_that_only_a_bucket_s_listing_names_is_found_within_a_day() -> No
     few, memory, time = Pretended(2), Remembering(), Time()
     looked(source_of(few, memory, time))
     few.publish(Repo(Kind.MODEL, "late/model"), b"first")
-    time.now += FULL_LOOK
+    time.now += FULL_CHECK
     assert Repo(Kind.MODEL, "late/model") in looked(source_of(few, memory, time))
 
 

@@ -78,13 +78,13 @@ def test_what_the_target_holds_is_never_fetched(a: Tree, b: Tree, data: st.DataO
     assert table.to_fetch == (len(fetch(table)), sum(file.size for file in fetch(table)))
     carry_out(table, manifest_of(b))
     assert {file.path: file for file in table.files()} == manifest_of(b)
-    assert set(table.loose()) == {digest for content, digest in digests.items() if content not in published}
+    assert set(table.unreferenced()) == {digest for content, digest in digests.items() if content not in published}
 
 
 @given(trees)
 def test_nothing_is_done_when_nothing_changed(a: Tree) -> None:
     table = planned(manifest_of(a), desired_of(a))
-    assert (fetch(table), table.leaving, table.removed, list(table.loose())) == ([], (0, 0), 0, [])
+    assert (fetch(table), table.leaving, table.removed, list(table.unreferenced())) == ([], (0, 0), 0, [])
 
 
 @given(trees, trees)

@@ -138,8 +138,8 @@ def test_serials_count_on_over_a_take_down_a_restore_and_a_withdrawal_also_withi
     place, tombstone = machine(store, keys), Sha256("b" * 64)
     put_refs(place, REPO, refs_of("1"))
     changes: tuple[Callable[[Refs], Refs], ...] = (
-        lambda refs: refs.buried(tombstone, Sha256("c" * 64)),
-        lambda refs: refs.buried(tombstone),
+        lambda refs: refs.with_tombstone(tombstone, Sha256("c" * 64)),
+        lambda refs: refs.with_tombstone(tombstone),
         lambda refs: refs.withdrawn(None),  # as a restore does
         lambda refs: refs.with_snapshot(CommitId("2" * 40), Sha256("2" * 64), None),
         lambda refs: refs.withdrawn(None),

@@ -117,7 +117,7 @@ def _over_a_bucket(folder: Path) -> Source:
 
 def test_a_branch_resolves_to_a_commit_and_the_terms_at_it(any_source: Source) -> None:
     found = any_source.resolve(TINY, "main")
-    assert found.asked == found.current == TINY
+    assert found.queried == found.canonical == TINY
     assert found.terms.licenses == {"mit"}
     assert {found.terms.gated, found.terms.private, found.terms.disabled} == {False}
 
@@ -224,28 +224,28 @@ def test_a_history_begins_with_the_commit(any_source: Source) -> None:
 
 
 def test_a_glob_finds_the_repos_of_one_owner_and_kind(any_source: Source) -> None:
-    assert sorted(str(each.asked) for each in listed(any_source, "acme/*")) == ["acme/second", "acme/tiny"]
-    assert [str(each.asked) for each in listed(any_source, "dataset:acme/*")] == ["dataset:acme/rows"]
-    assert [str(each.asked) for each in listed(any_source, "acme/t?ny")] == ["acme/tiny"]
+    assert sorted(str(each.queried) for each in listed(any_source, "acme/*")) == ["acme/second", "acme/tiny"]
+    assert [str(each.queried) for each in listed(any_source, "dataset:acme/*")] == ["dataset:acme/rows"]
+    assert [str(each.queried) for each in listed(any_source, "acme/t?ny")] == ["acme/tiny"]
     assert listed(any_source, "nobody/*") == []
 
 
 def test_a_search_says_of_a_repo_what_resolving_it_says(any_source: Source) -> None:
     for found in listed(any_source, "acme/*"):
-        assert found == any_source.resolve(found.asked, "main")
+        assert found == any_source.resolve(found.queried, "main")
 
 
 def test_a_head_says_of_a_repo_what_resolving_it_says_without_its_description(any_source: Source) -> None:
     wanted = [TINY, Repo.parse("acme/second"), Repo.parse("acme/nope")]
     heads = any_source.heads(wanted)
-    assert {head.asked for head in heads.found} <= set(wanted[:2])
+    assert {head.queried for head in heads.found} <= set(wanted[:2])
     assert heads.calls <= len(heads.found) + 1
     for head in heads.found:
-        assert head == replace(any_source.resolve(head.asked, "main"), described={})
+        assert head == replace(any_source.resolve(head.queried, "main"), described={})
 
 
 def test_a_pattern_without_a_wildcard_is_that_repo(any_source: Source) -> None:
-    assert [found.asked for found in listed(any_source, "acme/tiny")] == [TINY]
+    assert [found.queried for found in listed(any_source, "acme/tiny")] == [TINY]
 
 
 def test_many_threads_read_at_once(any_source: Source) -> None:

@@ -272,7 +272,7 @@ def test_a_disk_that_is_not_there_is_no_answer(root: Path) -> None:
 def test_folders_that_cannot_be_repos_are_not_found_by_a_glob(root: Path) -> None:
     for name in (".hidden", "two words", "a--b"):
         (root / "acme" / name).mkdir()
-    found = [each.asked.id for each in listed(DirectorySource(root), "acme/*")]
+    found = [each.queried.id for each in listed(DirectorySource(root), "acme/*")]
     assert found == ["acme/second", "acme/tiny"]
 
 
@@ -390,7 +390,7 @@ def test_a_folder_that_cannot_be_read_does_not_hide_the_others_of_its_owner(root
     good, bad = DirectorySource(root).search(RepoPattern.parse("acme/*"))
     assert bad == TINY
     assert isinstance(good, Resolved)
-    assert good.asked.id == "acme/second"
+    assert good.queried.id == "acme/second"
 
 
 def test_a_folder_without_a_card_states_nothing(root: Path) -> None:

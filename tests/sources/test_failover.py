@@ -78,15 +78,15 @@ def test_the_one_that_helped_is_asked_first_for_a_while_for_what_a_commit_holds(
 
 def test_what_a_name_stands_for_is_asked_of_the_first_as_soon_as_it_answers(pair: Pair) -> None:
     pair.first.faults.add(faults.refuse(), times=1)
-    assert pair.source.resolve(TINY, "main").stead is not None
-    assert pair.source.resolve(TINY, "main").stead is None
+    assert pair.source.resolve(TINY, "main").fallback is not None
+    assert pair.source.resolve(TINY, "main").fallback is None
 
 
 def test_what_one_has_not_the_next_is_asked_for(pair: Pair) -> None:
     pair.first.remove("acme/tiny")
     found = pair.source.resolve(TINY, "main")
-    assert found.stead is not None
-    assert (found.stead.endpoint, found.stead.silent) == (pair.second.url, False)
+    assert found.fallback is not None
+    assert (found.fallback.endpoint, found.fallback.silent) == (pair.second.url, False)
     assert published(pair.source)[1].keys() == FILES.keys()
     pair.calls()
     with pytest.raises(NotFoundOrPrivate):
@@ -101,10 +101,10 @@ def test_a_partial_mirror_before_the_hub_answers_for_what_it_holds_and_the_hub_f
     with Hub() as partial:
         partial.follow(hub, "acme/tiny")
         source = FailoverSource([HubSource(one.url, None, transport) for one in (partial, hub)])
-        assert source.resolve(TINY, "main").stead is None
+        assert source.resolve(TINY, "main").fallback is None
         other = source.resolve(Repo.parse("other/third"), "main")
-        assert other.stead is not None
-        assert (other.stead.endpoint, other.stead.silent) == (hub.url, False)
+        assert other.fallback is not None
+        assert (other.fallback.endpoint, other.fallback.silent) == (hub.url, False)
         assert hub.calls("GET", "/api/models/acme/*") == 0
 
 
@@ -118,8 +118,8 @@ def test_a_stale_endpoint_in_place_of_the_first_is_named(hub: Hub, transport: Tr
         hub.faults.add(faults.status(503), origin="hub")
         found = source.resolve(TINY, "main")
         assert found.commit == old
-        assert found.stead is not None
-        assert (found.stead.endpoint, found.stead.silent) == (stale.url, True)
+        assert found.fallback is not None
+        assert (found.fallback.endpoint, found.fallback.silent) == (stale.url, True)
 
 
 def test_what_another_refuses_otherwise_says_no_more_than_the_404_of_the_first(pair: Pair) -> None:
@@ -173,8 +173,8 @@ def test_a_rate_limit_is_waited_for_and_nobody_else_is_asked(pair: Pair) -> None
 def test_a_missing_list_is_asked_for_at_the_next(pair: Pair, answer: faults.Fault) -> None:
     pair.first.faults.add(answer, "GET /api/models")
     found = list(pair.source.search(RepoPattern.parse("acme/*")))
-    assert [item.asked.id for item in found if isinstance(item, Resolved)] == ["acme/second", "acme/tiny"]
-    assert pair.source.resolve(TINY, "main").stead is None, "all else is still asked of the first"
+    assert [item.queried.id for item in found if isinstance(item, Resolved)] == ["acme/second", "acme/tiny"]
+    assert pair.source.resolve(TINY, "main").fallback is None, "all else is still asked of the first"
 
 
 def test_when_none_answers_the_first_error_leaves(pair: Pair) -> None:

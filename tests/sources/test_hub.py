@@ -62,7 +62,7 @@ def test_a_space_has_no_gate_and_a_kernel_is_asked_of_without_words(hub: Hub, so
     assert isinstance(listed_space, Resolved)
     assert listed_space.described["gated"] is False
     space, kernel = Repo.parse("space:acme/other"), Repo.parse("kernel:acme/other")
-    assert [one.asked for one in source.heads([space, Repo.parse("space:acme/more")]).found] == [space]
+    assert [one.queried for one in source.heads([space, Repo.parse("space:acme/more")]).found] == [space]
     hub.log.clear()
     source.heads([kernel, Repo.parse("kernel:acme/more")])
     assert not hub.log
@@ -72,7 +72,7 @@ def test_a_renamed_repo_is_followed_and_reported(hub: Hub, source: HubSource) ->
     hub.rename("acme/tiny", "acme/mini")
     found = source.resolve(TINY, "main")
     assert found.renamed
-    assert (found.asked, found.current) == (TINY, Repo.parse("acme/mini"))
+    assert (found.queried, found.canonical) == (TINY, Repo.parse("acme/mini"))
     assert found.described["id"] == "acme/mini"
 
 
@@ -140,7 +140,7 @@ def test_gated_and_private_repos_are_listed_as_such(hub: Hub, transport: Transpo
     hub.model("acme/tiny", gated="manual")
     hub.model("acme/second", private=True)
     source = HubSource(hub.url, hub.token(SECRET, private=["acme/second"]), transport)
-    found = {each.asked.id: each.terms for each in listed(source, "acme/*")}
+    found = {each.queried.id: each.terms for each in listed(source, "acme/*")}
     assert found["acme/tiny"].gated
     assert found["acme/second"].private
 
@@ -360,7 +360,7 @@ def test_one_bad_entry_of_a_list_is_a_repo_of_its_own_and_no_end_to_the_others(
     bad, good = source.search(RepoPattern.parse("acme/*"))
     assert bad == TINY
     assert isinstance(good, Resolved)
-    assert good.asked.id == "acme/second"
+    assert good.queried.id == "acme/second"
 
 
 @pytest.mark.parametrize("word", [b"NaN", b"Infinity", b"-Infinity", b"9" * 5000])

@@ -43,7 +43,7 @@ def page_of(link: str = "", **item: object) -> faults.Fault:
 def names(source: HubSource, ranking: Ranking) -> list[str]:
     found = [item for item in source.search(ranking) if not isinstance(item, Shortfall)]
     assert all(isinstance(item, Resolved) for item in found)
-    return [item.asked.id.removeprefix("Qwen/") for item in found if isinstance(item, Resolved)]
+    return [item.queried.id.removeprefix("Qwen/") for item in found if isinstance(item, Resolved)]
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_what_is_ranked_is_resolved_as_one_repo_alone_is(hub: Hub, source: HubSo
     assert len(ranked) == 2
     for found in ranked:
         assert isinstance(found, Resolved)
-        assert found == source.resolve(found.asked, "main")
+        assert found == source.resolve(found.queried, "main")
 
 
 def test_pages_smaller_than_the_limit_are_read_on_and_no_further(hub: Hub, source: HubSource) -> None:

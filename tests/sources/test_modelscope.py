@@ -240,7 +240,7 @@ def test_lists_of_an_owner_tell_every_page_and_a_longer_one_is_refused(
     for number in range(120):
         site.commit(site.model(f"crowd/m{number}"), {"config.json": LFS(Memory(b"{}"))})
     assert len([*source.search(RepoPattern.parse("crowd/*"))]) == 120
-    assert [one.asked for one in listed(source, "crowd/m7")] == [Repo.parse("crowd/m7")]
+    assert [one.queried for one in listed(source, "crowd/m7")] == [Repo.parse("crowd/m7")]
     site.faults.add(
         faults.status(200, body=b'{"data":{"models":[],"total_count":3001}}'), "/openapi/v1/models", times=1
     )

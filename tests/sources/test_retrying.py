@@ -191,7 +191,7 @@ def test_a_listing_that_breaks_is_read_again_without_repeating_a_file(hub: Hub, 
 def test_a_search_that_breaks_is_made_again_without_repeating_a_repo(hub: Hub, wrapped: Wrapped) -> None:
     hub.behaviour.list_page = 1
     hub.faults.add(faults.refuse(), "/api/models", skip=1, times=1)
-    found = [each.asked.id for each in listed(wrapped.source, "acme/*")]
+    found = [each.queried.id for each in listed(wrapped.source, "acme/*")]
     assert sorted(found) == ["acme/second", "acme/tiny"]
 
 

@@ -58,7 +58,7 @@ def folder(tmp_path: Path) -> DirectorySource:
 def test_every_verb_goes_through_around_but_the_bytes_and_what_asks_nobody(folder: DirectorySource) -> None:
     source = Noting(folder)
     commit, files = published(source)
-    assert [found.asked for found in source.search(TINY_PATTERN) if isinstance(found, Resolved)] == [TINY]
+    assert [found.queried for found in source.search(TINY_PATTERN) if isinstance(found, Resolved)] == [TINY]
     source.heads([TINY])
     source.refs(TINY)
     source.authorize(repo=TINY)

@@ -35,7 +35,7 @@ def test_a_page_of_a_list_replaces_a_call_for_each_repo(hub: Hub, source: HubSou
     hub.behaviour.list_page = 10
     heads = source.heads(wanted)
     assert (len(hub.log), heads.calls) == (3, 3)
-    assert {head.asked: head.commit for head in heads.found} == {
+    assert {head.queried: head.commit for head in heads.found} == {
         repo: source.resolve(repo, "main").commit for repo in wanted
     }
 
@@ -44,7 +44,7 @@ def test_a_head_has_the_terms_of_its_repo(hub: Hub, source: HubSource) -> None:
     many(hub, "acme", 2)
     hub.model("acme/m000", gated="auto", license="gpl-3.0")
     hub.model("acme/m001", disabled=True)
-    found = {head.asked.id: head.terms for head in source.heads(repos("acme/m000", "acme/m001")).found}
+    found = {head.queried.id: head.terms for head in source.heads(repos("acme/m000", "acme/m001")).found}
     assert found["acme/m000"].gated
     assert found["acme/m000"].licenses == {"gpl-3.0"}
     assert found["acme/m001"].disabled
@@ -72,7 +72,7 @@ def test_what_was_renamed_hidden_or_removed_is_not_found(hub: Hub, source: HubSo
     hub.rename("acme/m000", "acme/other")
     hub.model("acme/m001", private=True)
     hub.remove("acme/m002")
-    assert {head.asked for head in source.heads(wanted).found} == set(wanted[3:])
+    assert {head.queried for head in source.heads(wanted).found} == set(wanted[3:])
 
 
 def test_a_private_repo_is_found_by_a_token_that_sees_it(hub: Hub, transport: Transport) -> None:
@@ -86,7 +86,7 @@ def test_a_private_repo_is_found_by_a_token_that_sees_it(hub: Hub, transport: Tr
 def test_an_entry_that_cannot_be_read_is_not_found(odd: Any) -> None:
     thrift = ListingCost(repos("acme/a", "acme/b"))
     thrift.count([odd, {"id": "acme/b", "sha": "1" * 40}])
-    assert [head.asked.id for head in thrift.heads.found] == ["acme/b"]
+    assert [head.queried.id for head in thrift.heads.found] == ["acme/b"]
 
 
 def test_a_refused_list_is_an_error(hub: Hub, source: HubSource) -> None:

@@ -54,7 +54,7 @@ def test_without_trust_and_policy_a_run_makes_the_calls_that_it_made_before_ther
     repo.commit(FILES)
     assert plain.mirror is not None
     target = plain.mirror._context().targets["it"]
-    store, looks = Counting(plain.plain), Counting(target.looks)
+    store, looks = Counting(plain.plain), Counting(target.read_cache)
     object.__setattr__(target, "store", store)
     object.__setattr__(target, "looks", looks)
     told: dict[str, Any] = {}

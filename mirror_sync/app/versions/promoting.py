@@ -108,8 +108,8 @@ def looked_at(jobs: dict[str, Job], report: RunReport) -> Iterator[tuple[Job, Re
 def published_of(store: Store, repo: Repo) -> tuple[Repo, Refs]:
     """What is published of a repo that a job names, and the id by which it is: a job may call it otherwise."""
     refs = read_refs(store, repo)
-    led = None if refs.snapshots else alias_target(store, repo)
-    return (repo, refs) if led is None else (led, read_refs(store, led))
+    aliased = None if refs.snapshots else alias_target(store, repo)
+    return (repo, refs) if aliased is None else (aliased, read_refs(store, aliased))
 
 
 def run_command(command: Sequence[str], told: bytes, context: RunContext) -> tuple[int | None, str]:

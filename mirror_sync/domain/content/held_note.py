@@ -21,7 +21,7 @@ from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.errors import DocumentError
 
 MOST_HELD = 8
-CLOSING = Document.of_json({"private": True, "gated": True})
+CLOSED_MARK = Document.of_json({"private": True, "gated": True})
 """What refs.json names as CLOSED: as the info of a closed repo has it. Which of both it is nobody need know."""
 _KEYS = ("repo", "commit", "since", "verdicts")
 

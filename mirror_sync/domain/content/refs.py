@@ -44,7 +44,7 @@ MOST_CHANNELS = 256
 MOST_ATTACHMENTS = 64
 VERSIONS = "versions"  # the attachment that tells who moved names of ours, and why (versions.py)
 PINNED = "pinned"  # that keeps main where it is, and says why
-CLOSED = "closed"  # that says that the upstream has closed the repo since main was published (closing.py)
+CLOSED = "closed"  # that says that the upstream has closed the repo since main was published (closed_repos.py)
 HELD = "held."  # begins the name of an attachment about a commit that is held: see held_note.py
 STATEMENT, STATEMENT_SIGNATURE = "statement", "statement.sig"
 """The attachments by which a mirror signs what a refs.json says; they are of that refs.json alone."""
@@ -194,18 +194,18 @@ class Refs:
         """The upstream's names that stand for a commit, and its id."""
         return (*(ref.shortest for ref in self.refs if ref.target == commit), commit)
 
-    def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None, *, hearsay: bool = False) -> Refs:
+    def with_snapshot(self, commit: CommitId, root: Sha256, ref: Ref | None, *, from_fallback: bool = False) -> Refs:
         """Publish a snapshot, and move `ref` onto it, unless it is pinned; a mirrored commit stays readable by its id.
 
-        A repo of which something is published anew is not gone, nor is the commit held any more. `hearsay`: another
-        endpoint than the first one told of it, whose word opens nothing.
+        A repo of which something is published anew is not gone, nor is the commit held any more. `from_fallback`:
+        another endpoint than the first one told of it, whose word opens nothing.
         """
         if ref is not None and self.pins(ref.ref):
             ref = None
         kept = [known for known in self.refs if ref is None or (known.group, known.name) != (ref.group, ref.name)]
         refs = tuple(sorted(kept if ref is None else [*kept, ref]))
         told = {held_name(commit)}
-        if ref is not None and ref.ref == MAIN and self.snapshots.get(commit) != root and not hearsay:
+        if ref is not None and ref.ref == MAIN and self.snapshots.get(commit) != root and not from_fallback:
             told.add(CLOSED)  # its own info is what the upstream says now
         attached = {name: digest for name, digest in self.attachments.items() if name not in told}
         return replace(self, refs=refs, snapshots={**self.snapshots, commit: root}, gone=None, attachments=attached)
@@ -249,7 +249,7 @@ class Refs:
         kept = {name: one for name, one in self.attachments.items() if name not in (STATEMENT, STATEMENT_SIGNATURE)}
         return replace(self, attachments=kept)
 
-    def buried(self, tombstone: Sha256, left_behind: Sha256 | None = None) -> Refs:
+    def with_tombstone(self, tombstone: Sha256, left_behind: Sha256 | None = None) -> Refs:
         """Take everything down, with the word why; `left_behind` lists what is to be removed still.
 
         The last statement stays named as in `withdrawn`.

@@ -12,7 +12,7 @@ from mirror_sync.domain.repo import Repo
 
 
 @dataclass(frozen=True, slots=True)
-class Stead:
+class Fallback:
     """Another endpoint than the first of its upstream gave an answer.
 
     `silent`: the first could not be asked; otherwise it said that it has no such thing.
@@ -26,25 +26,26 @@ class Stead:
 class Resolved:
     """A revision of a repo, resolved to a commit, with the terms that hold there.
 
-    `current` differs from `asked` when the upstream has renamed the repo. `described` is what the mirror will answer as
-    the repo's info: the Hub's `/api/{kind}s/{id}` without volatile counters, siblings, `sha` and Xet hashes. `stead` is
-    None where the first endpoint answered. `remark` is what a report should say of the commit, in one line.
+    `queried` is the repo that the upstream was asked for, `canonical` what it calls that now: another where it has
+    renamed it. `described` is what the mirror will answer as the repo's info: the Hub's `/api/{kind}s/{id}` without
+    volatile counters, siblings, `sha` and Xet hashes. `fallback` is None where the first endpoint answered. `remark` is
+    what a report should say of the commit, in one line.
     `provenance` is the digest of the root under which another mirror publishes the commit; None for what is no mirror.
     """
 
-    asked: Repo
-    current: Repo
+    queried: Repo
+    canonical: Repo
     commit: CommitId
     terms: Terms
     described: Mapping[str, Any] = field(default_factory=dict)
-    stead: Stead | None = field(default=None, compare=False)
+    fallback: Fallback | None = field(default=None, compare=False)
     remark: str = field(default="", compare=False)
     provenance: Sha256 | None = field(default=None, compare=False)
 
     @property
     def renamed(self) -> bool:
         """Whether it goes by another id than it was asked for by."""
-        return self.current != self.asked
+        return self.canonical != self.queried
 
 
 @dataclass(frozen=True, slots=True)

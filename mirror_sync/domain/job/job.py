@@ -137,7 +137,7 @@ class Job:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """What judges whether a repo of it may be published, by what a look tells."""
+        """What judges whether a repo of it may be published, by what a check tells."""
         return self.house.around(self.policy)
 
     @property

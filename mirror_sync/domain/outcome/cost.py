@@ -34,12 +34,12 @@ class UpstreamCost:
     wait: float
 
 
-LOOK = Calls(api=1)
+CHECK = Calls(api=1)
 """An unchanged repo."""
 
 
 def publishing(files: int, fetch: Iterable[int]) -> Calls:
-    """The least that a changed repo of `files` files costs beyond a look: its listing, its history, its files.
+    """The least that a changed repo of `files` files costs beyond a check: its listing, its history, its files.
 
     `fetch` gives the sizes in bytes of what must be fetched: one call each, whatever the size.
     """

@@ -14,11 +14,11 @@ from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.subject import Subject
 from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 
-SECOND_HAND = "second-hand"  # another endpoint than the first said so, while that did not answer
+UNCONFIRMED = "second-hand"  # another endpoint than the first said so, while that did not answer
 STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published, or may be
 WITHDRAWN = "withdrawn"  # a person has taken the repo down
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
-DOUBTFUL = frozenset({SECOND_HAND, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
+DOUBTFUL = frozenset({UNCONFIRMED, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
 
 
 class RepoOutcome(StrEnum):
@@ -43,8 +43,8 @@ class RepoReport(Subject):
     large files too. `resumed_bytes` were parts that an earlier run had brought, `reused_bytes` files that were there.
     Of what the run published: `committed` is the commit's date by the upstream, `published` when readers got it here,
     `lag_seconds` how long they waited (see freshness.py). Times are ISO 8601 in UTC; None: not published, or not known.
-    `assurance` is what is known of the published snapshot. `hearsay`: decided by what another endpoint than the first
-    said while that was silent, whatever `code` says: it is looked at again.
+    `assurance` is what is known of the published snapshot. `unconfirmed`: decided by what another endpoint than the
+    first said while that was silent, whatever `code` says: it is looked at again.
     """
 
     outcome: RepoOutcome
@@ -63,12 +63,12 @@ class RepoReport(Subject):
     lag_seconds: float | None = None
     resumed_bytes: int = 0
     assurance: Assurance = Assurance()
-    hearsay: bool = False
+    unconfirmed: bool = False
 
     def encode(self) -> dict[str, Any]:
         """An entry of `sync --json`."""
         document = asdict(self)
-        del document["assurance"], document["hearsay"]
+        del document["assurance"], document["unconfirmed"]
         return document | self.assurance.named() | {"code_paths": self.assurance.code_paths}
 
     @property

@@ -152,7 +152,7 @@ class HouseRules:
         )
 
     def around(self, licences: Rule) -> tuple[Rule, ...]:
-        """The rules that a look can judge by, with that of licences at its place; those that are off are left out."""
+        """The rules that a check can judge by, with that of licences at its place; those that are off are left out."""
         first = (Forbidden(self.forbidden),) if self.forbidden else ()
         then = (Restricted(self.restricted),) if self.restricted else ()
         return (*first, licences, *then)

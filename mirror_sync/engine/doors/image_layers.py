@@ -14,7 +14,7 @@ from mirror_sync.domain.doors.tar_layers import Layer, LayerFile, cut_layers, pi
 from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.ports.store import Store, read_document
 
-_READ = 1024 * 1024  # bytes between two looks at the stop
+_READ = 1024 * 1024  # bytes between two checks of the stop
 
 GoOn = Callable[[], None]
 """Raises Interrupted where one has to stop."""

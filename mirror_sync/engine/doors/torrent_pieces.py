@@ -27,7 +27,7 @@ from mirror_sync.errors import DocumentError, KeyMissing
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.store import Store, read_document
 
-_READ = 1024 * 1024  # bytes between two looks at the stop
+_READ = 1024 * 1024  # bytes between two checks of the stop
 _Piece = tuple[Segment, ...]
 
 GoOn = Callable[[], None]

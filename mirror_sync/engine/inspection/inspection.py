@@ -24,7 +24,6 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import FilesScanned, Observer
 from mirror_sync.domain.policy.rules import Verdict
 from mirror_sync.domain.policy.scan_policy import ScannedFile, ScannerReport, judge_scans
-from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.inspection.blob_content import BlobContent
 from mirror_sync.engine.inspection.inspected_files import InspectedFile, findings_of_base, inspected, listing_of
 from mirror_sync.engine.inspection.inspection_memory import InspectionMemory, TurnedFile
@@ -33,7 +32,7 @@ from mirror_sync.engine.inspection.scans import Scans
 from mirror_sync.engine.inspection.turned_notes import turned_files
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import stop_of_run, work_for
-from mirror_sync.errors import Interrupted, KeyMissing
+from mirror_sync.errors import Interrupted, KeyMissing, PruneConflict
 
 _AT_ONCE = 8  # files of a repo that are looked at
 _BATCH = 1000  # that wait for their turn
@@ -51,7 +50,7 @@ class Inspection:
         """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
         if not change.task.job.inspects:
             return change
-        held, memory = change, InspectionMemory(change.looks)
+        held, memory = change, InspectionMemory(change.read_cache)
         for verdict in memory.verdicts(change, self._versions(change, memory)):
             held = held.judged(verdict)
         return change if held.judgement.objection is None else held
@@ -63,7 +62,7 @@ class Inspection:
         try:
             return self._inspected(change)
         except KeyMissing as error:
-            raise PrunedMeanwhile(change.task.repo, ()) from error
+            raise PruneConflict(change.task.repo) from error
 
     def revisit(self, change: Change) -> Change:
         """Adds the verdicts of today on a published snapshot, onto which a name is to move. Raises as `inspect` does.
@@ -77,7 +76,7 @@ class Inspection:
             with closing(listing_of(change.store, base.root)) as listing:
                 verdicts = self._judged(replace(change, listing=listing))[1]
         except KeyMissing as error:
-            raise PrunedMeanwhile(change.task.repo, ()) from error
+            raise PruneConflict(change.task.repo) from error
         for verdict in verdicts:
             change = change.judged(verdict)
         return change
@@ -87,7 +86,7 @@ class Inspection:
 
         Gives all verdicts, the files in which something was found, and whether a scan failed. Raises as `inspect` does.
         """
-        memory = InspectionMemory(change.looks, anew=True)
+        memory = InspectionMemory(change.read_cache, anew=True)
         files = inspected(change, findings_of_base(change))
         self._classify(change, files, memory)
         reports = self._scanned(change, files, ScanList(), memory)
@@ -112,7 +111,7 @@ class Inspection:
 
     def _judged(self, change: Change) -> tuple[list[InspectedFile], list[Verdict], tuple[ScannerReport, ...]]:
         """The files with their classes, what the policy says of them, and what scanners do; a hold is remembered."""
-        memory, before = InspectionMemory(change.looks), findings_of_base(change)
+        memory, before = InspectionMemory(change.read_cache), findings_of_base(change)
         files = inspected(change, before)
         self._classify(change, files, memory)
         reports = self._scanned(change, files, before.scans, memory)

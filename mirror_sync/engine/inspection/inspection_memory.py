@@ -49,8 +49,8 @@ class InspectionMemory:
     `anew`: no scan that was made before is believed.
     """
 
-    def __init__(self, looks: ReadCache, *, anew: bool = False) -> None:
-        self._looks, self._anew = looks, anew
+    def __init__(self, read_cache: ReadCache, *, anew: bool = False) -> None:
+        self._read_cache, self._anew = read_cache, anew
 
     def turned(self, repo: Repo) -> tuple[TurnedFile, ...]:
         """What the last rescan found in what is published of a repo."""
@@ -126,12 +126,12 @@ class InspectionMemory:
 
     def _recall(self, name: str, version: str) -> bytes | None:
         with suppress(StoreError):
-            return self._looks.recall(name, version)
+            return self._read_cache.recall(name, version)
         return None
 
     def _remember(self, name: str, version: str, body: bytes) -> None:
         with suppress(StoreError):
-            self._looks.remember(name, version, body)
+            self._read_cache.remember(name, version, body)
 
 
 def _again(repo: Repo | None) -> str:

@@ -47,7 +47,7 @@ class Rescan:
             raise UsageError("no job has a policy with formats or scan, by which anything could be judged")
         asked = [job for job in self._jobs if repo is None or job.names(repo)]
         for target in {job.target for job in asked} if again else ():
-            InspectionMemory(self._context.targets[target].looks).scan_again(repo)
+            InspectionMemory(self._context.targets[target].read_cache).scan_again(repo)
         found: list[RescannedSnapshot] = []
         try:
             for job in self._jobs:
@@ -96,7 +96,7 @@ class Rescan:
             raise failed[0]
 
     def _note(self, target: Target, repo: Repo, files: Sequence[TurnedFile], *, more: bool) -> None:
-        memory = InspectionMemory(target.looks)
+        memory = InspectionMemory(target.read_cache)
         known = memory.turned(repo)  # by a program that noted it here alone
         found = tuple(dict.fromkeys((*known, *files))) if more else tuple(files)
         try:
@@ -136,7 +136,9 @@ class Rescan:
         root = read_root(target.store, digest)
         listing = listing_of(target.store, root)
         resolved = Resolved(task.repo, task.repo, commit, Terms(), {})
-        return Change(task, target.store, target.looks, resolved, refs, listing=listing, relies_on=Base(digest, root))
+        return Change(
+            task, target.store, target.read_cache, resolved, refs, listing=listing, relies_on=Base(digest, root)
+        )
 
 
 def _named(job: Job, refs: Refs) -> Iterator[tuple[str, CommitId]]:

@@ -51,7 +51,7 @@ class Scans:
         """By the upstream's scanners, whatever they are."""
         known = before.has(HUB, "")
         paths = [one.file.path for one in files if one.file.size and not (one.published and known)]
-        source, asked = self.source(change.task.job), change.resolved.asked
+        source, asked = self.source(change.task.job), change.resolved.queried
         try:
             said = source.scans(asked, change.resolved.commit, paths) if paths else {}
         except NoSuchCall as error:

@@ -39,7 +39,7 @@ def turned_files(change: Change) -> tuple[TurnedFile, ...]:
 
     Raises StoreError, and DocumentError for what is noted and cannot be read: it is not nothing.
     """
-    known = InspectionMemory(change.looks).turned(change.task.repo)
+    known = InspectionMemory(change.read_cache).turned(change.task.repo)
     digest = change.refs.attachments.get(TURNED)
     if digest is None:
         return known
@@ -96,13 +96,13 @@ def _edit(refs: Refs, document: Document | None) -> Edit:
 def _noted(change: Change, digest: Sha256) -> tuple[TurnedFile, ...]:
     name = f"{refs_key(change.task.repo)}#{TURNED}"
     with suppress(StoreError, DocumentError):
-        known = change.looks.recall(name, digest)
+        known = change.read_cache.recall(name, digest)
         if known is not None:
             return decode_turned(known)
     body = _read(change.store, digest)
     found = decode_turned(body)
     with suppress(StoreError):
-        change.looks.remember(name, digest, body)
+        change.read_cache.remember(name, digest, body)
     return found
 
 

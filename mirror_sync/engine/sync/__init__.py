@@ -1,4 +1,4 @@
-"""Brings a job's repos up to date: expand, look, decide, transfer, publish.
+"""Brings a job's repos up to date: expand, check, decide, transfer, publish.
 
 `repo_sync` tells the story of one repo.
 """

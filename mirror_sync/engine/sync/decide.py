@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from mirror_sync.domain.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.manifest import expect_bytes
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, PINNED, Refs
+from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, PINNED, Refs
 from mirror_sync.domain.content.selection import Sieve
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import withdrawn_reason
@@ -22,25 +22,25 @@ from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.work import Base, Edit, NoChange, Plan, Seen, Task, held, remarks, second_hand, stopped
-from mirror_sync.engine.beside_prune import PrunedMeanwhile, shards_beside_prunes
+from mirror_sync.domain.work import Base, Edit, Plan, Seen, Task, TaskResult, held, remarks, stopped, unconfirmed_code
+from mirror_sync.engine.beside_prune import shards_beside_prunes
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.known_contents import present
 from mirror_sync.engine.published import (
     Mapper,
     Past,
     identity_of,
+    pinned_remark,
     read_listing,
     read_past,
     read_refs,
     read_root,
     shard_reader,
-    why_pinned,
     why_taken_down,
 )
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
-from mirror_sync.engine.sync.closing import closing, reopens
+from mirror_sync.engine.sync.closed_repos import with_closed_mark
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -53,6 +53,7 @@ from mirror_sync.errors import (
     KeyMissing,
     ListedOtherwise,
     NewerFormat,
+    PruneConflict,
     SelectionConflict,
 )
 from mirror_sync.ports.source import Source
@@ -98,7 +99,7 @@ class Decider:
         fresh = Decider.of(context, self.source, target, jobs, self.mapper)
         return replace(fresh, presence=self.presence, gone_repos=self.gone_repos.at(target, jobs))
 
-    def look(self, task: Task) -> tuple[Task, Refs, NoChange | Seen]:
+    def check(self, task: Task) -> tuple[Task, Refs, TaskResult | Seen]:
         """The task under the id that its repo is published by, what is published, and what was found.
 
         One upstream call mostly: settled when nothing is to be done, else what `compare` shall compare. A second one
@@ -108,7 +109,7 @@ class Decider:
         """
         self.go_on()
         task, refs = self._named(task)
-        found = self._look(task, refs)
+        found = self._check(task, refs)
         if isinstance(found, Seen) and not found.refs.is_known:
             self.presence.expect()
         return task, refs, found
@@ -117,32 +118,32 @@ class Decider:
         """The task under the id that its repo is published by, or is to be (the upstream's own), and what is published.
 
         What is published under a name stays there: readers know it by it. Where nothing is, an alias is believed before
-        the upstream, for which the name may stand for another repo by now. The call that asks is the one of `look`.
+        the upstream, for which the name may stand for another repo by now. The call that asks is the one of `check`.
         """
         refs = self.published_view.refs(task.repo)
         if refs.is_known:
             return task, refs
-        led = alias_target(self.target.store, task.repo)
-        if led is not None and led != task.repo and (published := self.published_view.refs(led)).is_known:
-            return task.under(led), published
-        self.presence.expect(of=task.ordered)
+        aliased = alias_target(self.target.store, task.repo)
+        if aliased is not None and aliased != task.repo and (published := self.published_view.refs(aliased)).is_known:
+            return task.under(aliased), published
+        self.presence.expect(of=task.requested)
         if task.resolved is not None or task.head is not None:
             return task, refs
         resolved = self.source.resolve(task.repo, task.revision)
         if not resolved.renamed:
             return replace(task, resolved=resolved), refs
-        return task.under(resolved.current, resolved), self.published_view.refs(resolved.current)
+        return task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
 
-    def _look(self, task: Task, refs: Refs) -> NoChange | Seen:
+    def _check(self, task: Task, refs: Refs) -> TaskResult | Seen:
         if refs.tombstone is not None:
             return taken_down(self.target.store, task.repo, refs.tombstone)
         frozen = self.gone_repos.frozen(task, refs)
         if frozen is not None:
             return frozen
         # a list may be older than what was closed
-        head, listed = (None if one is None or reopens(refs, one) else one for one in (task.head, task.resolved))
+        head, listed = (None if one is None or _reopens(refs, one) else one for one in (task.head, task.resolved))
         known = None if head is None else self._seen(task, refs, head)
-        if isinstance(known, NoChange):
+        if isinstance(known, TaskResult):
             return known
         try:
             resolved = listed or self.source.resolve(task.repo, task.revision)
@@ -152,25 +153,25 @@ class Decider:
             return self.gone_repos.rule_on_absence(task, refs, error)
         return self._seen(task, refs, resolved)
 
-    def compare(self, task: Task, seen: Seen) -> NoChange | Change:
+    def compare(self, task: Task, seen: Seen) -> TaskResult | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
         These are the first stages of a snapshot, which write nothing. One that is there already needs the first alone.
         Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
         """
-        change = Change(task, self.target.store, self.target.looks, seen.resolved, seen.refs)
+        change = Change(task, self.target.store, self.target.read_cache, seen.resolved, seen.refs)
         with ExitStack() as unless_planned:
             unless_planned.callback(change.listing.close)
-            found = through((self._resolve,), change)
+            found = run_stages((self._resolve,), change)
             if isinstance(found, Change) and found.root is None:
-                found = through((self._ask_rules, *self.recall, self._plan), found)
+                found = run_stages((self._ask_rules, *self.recall, self._plan), found)
             elif isinstance(found, Change) and found.moves:
-                found = through(self.recall, found)
+                found = run_stages(self.recall, found)
             if isinstance(found, Change):
                 unless_planned.pop_all()
             return found
 
-    def _resolve(self, change: Change) -> NoChange | Change:
+    def _resolve(self, change: Change) -> TaskResult | Change:
         """The caller who will publish holds the repo's lock, so refs are read again; what is unchanged ends here.
 
         The upstream is asked again where somebody else has published since: what we saw may be older than that.
@@ -179,15 +180,15 @@ class Decider:
         if refs.tombstone is not None:
             return taken_down(self.target.store, task.repo, refs.tombstone)
         if _is_stale(task, Seen(resolved, change.refs), refs):
-            found = self._look(replace(task, resolved=None, head=None), refs)
-            if isinstance(found, NoChange):
+            found = self._check(replace(task, resolved=None, head=None), refs)
+            if isinstance(found, TaskResult):
                 return found
             resolved = found.resolved
         self._refuse_rivals(task, refs, resolved)
         settled = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
-        return settled.told_by(resolved) if isinstance(settled, NoChange) else settled
+        return settled.with_source(resolved) if isinstance(settled, TaskResult) else settled
 
-    def _resolved(self, change: Change) -> NoChange | Change:
+    def _resolved(self, change: Change) -> TaskResult | Change:
         task, refs, resolved = change.task, change.refs, change.resolved
         settled = self._unchanged(task, refs, resolved) or self._doubted(task, refs, resolved)
         if settled is not None:
@@ -197,7 +198,7 @@ class Decider:
             return change
         return self._another_name(replace(change, candidate=self.judge.candidate(task, refs, resolved)), there)
 
-    def _unless_gated(self, change: Change, stage: Stage) -> NoChange | Change:
+    def _unless_gated(self, change: Change, stage: Stage) -> TaskResult | Change:
         try:
             return stage(change)
         except Gated as error:
@@ -205,7 +206,7 @@ class Decider:
                 raise
             return self.gone_repos.rule_on_absence(change.task, change.refs, error)
 
-    def _ask_rules(self, change: Change) -> NoChange | Change:
+    def _ask_rules(self, change: Change) -> TaskResult | Change:
         """Ask every rule of the job whether what is wanted of the commit may be published; listed is only what may."""
         return self._unless_gated(change, self._judged)
 
@@ -228,7 +229,7 @@ class Decider:
             judgement=judged if unproved is None else unproved.joined(judged),
         )
 
-    def _plan(self, change: Change) -> NoChange | Change:
+    def _plan(self, change: Change) -> TaskResult | Change:
         """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it.
 
         BadAnswer where the upstream lists no file and nothing is published to guard.
@@ -259,12 +260,12 @@ class Decider:
         made = Plan(*listing.to_fetch, *listing.leaving)
         return replace(change, relies_on=base, plan=made, files=listing.count, size=listing.size)
 
-    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | Seen:
+    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
         """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
         turned = self.gone_repos.turned(task, refs, resolved)
         if turned is not None:
-            return self.closing(task, refs, resolved, turned).told_by(resolved)
-        judged = self.judge.at_look(task, refs, resolved)
+            return self.with_closed_mark(task, refs, resolved, turned).with_source(resolved)
+        judged = self.judge.at_check(task, refs, resolved)
         if judged.objection is None:
             settled = self._unchanged(task, refs, resolved)
         else:
@@ -272,13 +273,15 @@ class Decider:
             settled = stopped(resolved, judged, judged.objection, published=published)
         if settled is None:
             return Seen(resolved, refs)
-        return self.closing(task, refs, resolved, replace(settled, edit=_found_again(refs))).told_by(resolved)
+        return self.with_closed_mark(task, refs, resolved, replace(settled, edit=_found_again(refs))).with_source(
+            resolved
+        )
 
-    def closing(self, task: Task, refs: Refs, resolved: Resolved, found: NoChange) -> NoChange:
-        """The same with what refs.json has to say of who may read the repo: see closing.py."""
-        return closing(self.published_view, task, refs, resolved, found)
+    def with_closed_mark(self, task: Task, refs: Refs, resolved: Resolved, found: TaskResult) -> TaskResult:
+        """The same with what refs.json has to say of who may read the repo: see closed_repos.py."""
+        return with_closed_mark(self.published_view, task, refs, resolved, found)
 
-    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
+    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
         pinned = refs.pins(task.revision)
         name = resolved.commit if pinned else task.revision
         digest = refs.root_of(name)
@@ -290,11 +293,11 @@ class Decider:
         remark, commit = remarks(resolved), resolved.commit
         shown, facts = commit, root
         if pinned:
-            remark = "; ".join(filter(None, (remark, still_pinned(self.target.store, task, refs, commit))))
+            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task, refs, commit))))
             shown, facts = self._kept_main(task, refs) or (commit, root)
-        code = second_hand(resolved) or (PINNED if pinned else "")
+        code = unconfirmed_code(resolved) or (PINNED if pinned else "")
         of = facts.files, facts.size
-        return NoChange(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
+        return TaskResult(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
 
     def _kept_main(self, task: Task, refs: Refs) -> tuple[CommitId, RootFacts] | None:
         """What a pinned main stands for, and what is known of that; None where it cannot be read."""
@@ -304,7 +307,7 @@ class Decider:
         facts = self.published_view.root(task.repo, task.revision, digest)
         return None if facts is None else (commit, facts)
 
-    def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
+    def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
         """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
         stranger = self._stranger(task, refs, resolved)
         verdict = Verdict(RuleKey.GUARD, Outcome.HELD, stranger, STRANGER, pinned=True)
@@ -314,7 +317,7 @@ class Decider:
             return held(resolved.commit, stranger, STRANGER, (verdict,))
         if stranger:
             reason = f"{stranger}; what was published is withdrawn"
-            return NoChange(RepoOutcome.HELD, resolved.commit, reason, STRANGER, verdicts=(verdict,))
+            return TaskResult(RepoOutcome.HELD, resolved.commit, reason, STRANGER, verdicts=(verdict,))
         age = self._doubt_of_age(task, refs, resolved)
         doubt = Verdict(RuleKey.GUARD, Outcome.HELD, age, STALE)
         return held(resolved.commit, age, STALE, (doubt,)) if age else None
@@ -332,13 +335,15 @@ class Decider:
         Only the first one's word moves a name back, or a person's; whether the first was silent or has no such thing
         makes no difference.
         """
-        stead, published = resolved.stead, refs.commit_of(task.revision)
-        if stead is None or published is None or published == resolved.commit or CommitId.matches(task.revision):
+        fallback, published = resolved.fallback, refs.commit_of(task.revision)
+        if fallback is None or published is None or published == resolved.commit or CommitId.matches(task.revision):
             return ""
         if task.job.guard.follows(published, resolved.commit):
             return ""
         age = self._age(task, refs, published, resolved)
-        told = f"{stead.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}, {age}"
+        told = (
+            f"{fallback.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}, {age}"
+        )
         move = task.job.guard.move(published, resolved.commit)
         return age and f"{told}: if that is meant, add '{move}' to guard.accept of the job"
 
@@ -410,7 +415,7 @@ class Decider:
             return None
         return Base(refs.snapshots[resolved.commit], root)
 
-    def _another_name(self, change: Change, there: Base) -> NoChange | Change:
+    def _another_name(self, change: Change, there: Base) -> TaskResult | Change:
         """The snapshot of the commit is published: a ref must move onto it, whatever its format."""
         task, refs, resolved = change.task, change.refs, change.resolved
         if refs.commit_of(task.revision) in (None, resolved.commit):
@@ -470,43 +475,35 @@ class Decider:
                 if root is not None and digest is not None:
                     listing.compare_shards(root.shards, read)
                     return Base(digest, root)
-            except (PrunedMeanwhile, DocumentError):
+            except (PruneConflict, DocumentError):
                 continue
         listing.compare(())
         return None
 
 
-def through(stages: Iterable[Stage], change: Change) -> Change | NoChange:
+def run_stages(stages: Iterable[Stage], change: Change) -> Change | TaskResult:
     """One stage after the other, until one ends it or a verdict objects. Raises what the stages raise."""
     for stage in stages:
         found = stage(change)
-        if isinstance(found, NoChange):
-            return found.told_by(change.resolved)
+        if isinstance(found, TaskResult):
+            return found.with_source(change.resolved)
         change, objection = found, found.judgement.objection
         if objection is not None:
             published = change.refs.commit_of(change.task.revision) is not None
-            return stopped(change.resolved, change.judgement, objection, published=published).told_by(change.resolved)
+            ended = stopped(change.resolved, change.judgement, objection, published=published)
+            return ended.with_source(change.resolved)
     return change
 
 
-def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> NoChange:
+def taken_down(store: Store, repo: Repo, tombstone: Sha256) -> TaskResult:
     """No job brings back what a person has taken down, whatever a glob names and an upstream has."""
     reason = withdrawn_reason(why_taken_down(store, tombstone), repo)
-    return NoChange(RepoOutcome.HELD, None, reason, WITHDRAWN)
+    return TaskResult(RepoOutcome.HELD, None, reason, WITHDRAWN)
 
 
-def still_pinned(store: Store, task: Task, refs: Refs, commit: CommitId, *, fetched: bool = False) -> str:
-    """What a report says of a main that a person keeps where it is, while the upstream's is at `commit`.
-
-    `fetched`: that was brought just now, and the report is about it.
-    """
-    said = why_pinned(store, refs)
-    if refs.commit_of(task.revision) == commit:
-        return said
-    free = f"mirror-sync unpin {task.repo} lets main follow again"
-    if fetched:
-        return f"fetched {commit}, which is here by its id alone: {said}, and stays there; {free}"
-    return f"{said}; the upstream's is {commit}, which is here by its id: {free}"
+def _reopens(refs: Refs, resolved: Resolved) -> bool:
+    """Whether an answer would open what was closed."""
+    return CLOSED in refs.attachments and not (resolved.terms.gated or resolved.terms.private)
 
 
 def _found_again(refs: Refs) -> Edit | None:

@@ -14,7 +14,7 @@ from mirror_sync.domain.job.job import Job, cedes, denials
 from mirror_sync.domain.outcome.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted
+from mirror_sync.domain.work import DENIED, Task, TaskResult, Unlisted
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.published import Mirrored
@@ -58,7 +58,7 @@ class _Expansion:
         self._context, self._run, self._job, self._before = context, run, job, before
         self._source = context.source(job)
         self._mirrored = Mirrored(context.targets[job.target].store)
-        self._hints = Hints(context, run, job.name, self._source, context.targets[job.target].looks)
+        self._hints = Hints(context, run, job.name, self._source, context.targets[job.target].read_cache)
         self._denied: set[Repo] = set()
         self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
 
@@ -75,7 +75,7 @@ class _Expansion:
         yield from self._denials(denied)
         if len(denied) == len(listed) > 0:
             nothing = f"all repos that match {pattern} are denied: nothing to do"
-            yield Unlisted(self._job, pattern, "*", NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
+            yield Unlisted(self._job, pattern, "*", TaskResult(RepoOutcome.UNCHANGED, None, nothing, ""))
         listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
         heads = self._heads_of(beyond if self._job.ranking else ())
         for repo, resolved in listed.items():
@@ -91,7 +91,7 @@ class _Expansion:
         """Each once, however many patterns bring it."""
         for repo in [repo for repo in repos if repo not in self._denied]:
             self._denied.add(repo)
-            settled = NoChange(RepoOutcome.REFUSED, None, denials([self._job], repo), DENIED)
+            settled = TaskResult(RepoOutcome.REFUSED, None, denials([self._job], repo), DENIED)
             yield Unlisted(self._job, RepoPattern(repo.kind, repo.id), ", ".join(self._job.revisions), settled)
 
     @cached_property
@@ -160,7 +160,7 @@ class _Expansion:
                 yield self._unlisted(pattern, glob, untold)
             elif not found:
                 nothing = f"no branch or tag of {repo} matches {glob}: nothing to do"
-                yield Unlisted(self._job, pattern, glob, NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
+                yield Unlisted(self._job, pattern, glob, TaskResult(RepoOutcome.UNCHANGED, None, nothing, ""))
 
     def _tell_left_out(self, repo: Repo, names: Sequence[str]) -> None:
         if names:
@@ -173,7 +173,7 @@ class _Expansion:
 
 def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:
     """A bare repo is listed, too: its own task says why it cannot be read."""
-    return (item, None) if isinstance(item, Repo) else (item.asked, item)
+    return (item, None) if isinstance(item, Repo) else (item.queried, item)
 
 
 def _nothing(pattern: RepoPattern, short: Shortfall | None) -> str:

@@ -22,7 +22,7 @@ from mirror_sync.domain.policy.gone import (
     is_certain,
     rule,
 )
-from mirror_sync.domain.work import Edit, NoChange, Task, held
+from mirror_sync.domain.work import Edit, Task, TaskResult, held
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import identity_of, read_infos
 from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, NotSeen
@@ -59,19 +59,19 @@ class GoneRepos:
         """The same for another target and other jobs; the token is not asked about again."""
         return GoneRepos(target, jobs, self._token_check, self._now)
 
-    def frozen(self, task: Task, refs: Refs) -> NoChange | None:
+    def frozen(self, task: Task, refs: Refs) -> TaskResult | None:
         """The answer for a repo that is not asked for again."""
         if refs.gone is None or not refs.snapshots or self._wish(task) is not OnGone.FREEZE:
             return None
-        return NoChange(RepoOutcome.HELD, refs.commit_of(task.revision), frozen_reason(refs.gone), refs.gone.code)
+        return TaskResult(RepoOutcome.HELD, refs.commit_of(task.revision), frozen_reason(refs.gone), refs.gone.code)
 
-    def rule_on_absence(self, task: Task, refs: Refs, error: MirrorError) -> NoChange:
+    def rule_on_absence(self, task: Task, refs: Refs, error: MirrorError) -> TaskResult:
         """What follows from a refusal of the upstream; `refs` name something, or remember that they did."""
         if isinstance(error, NotSeen):
             return self._rule(task, refs, error.code, error.with_doubt, seen=False)
         return self._rule(task, refs, error.code, str(error))
 
-    def turned(self, task: Task, refs: Refs, resolved: Resolved) -> NoChange | None:
+    def turned(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
         """What follows where the upstream gives a repo that it has switched off, or made private."""
         if not refs.is_known:
             return None
@@ -81,22 +81,22 @@ class GoneRepos:
             code, reason = PRIVATE, "private: the upstream no longer shows the repo to everybody"
         else:
             return None
-        if resolved.stead is not None:  # the first endpoint's word alone un-publishes
-            return held(refs.commit_of(task.revision), f"{reason}, says {resolved.stead.endpoint}", code)
+        if resolved.fallback is not None:  # the first endpoint's word alone un-publishes
+            return held(refs.commit_of(task.revision), f"{reason}, says {resolved.fallback.endpoint}", code)
         return self._rule(task, refs, code, reason)
 
-    def _rule(self, task: Task, refs: Refs, code: str, reason: str, *, seen: bool = True) -> NoChange:
+    def _rule(self, task: Task, refs: Refs, code: str, reason: str, *, seen: bool = True) -> TaskResult:
         """Not `seen`: what was proved a moment ago says nothing of a disk that is off now, nor the other way round."""
         plain = is_certain(code, TokenStatus.UNPROVEN, was_open=False)
         standing = TokenStatus.UNPROVEN if plain or not seen else self._token_check.standing()
         was_open = standing is TokenStatus.ANONYMOUS and self._was_open(task, refs)
         cause = Cause(code, reason, is_certain(code, standing, was_open=was_open))
         if not refs.snapshots:
-            return NoChange(RepoOutcome.HELD, None, f"{reason}; what was published is withdrawn", code)
+            return TaskResult(RepoOutcome.HELD, None, f"{reason}; what was published is withdrawn", code)
         ruling = rule(self._wish(task), cause, refs.gone, self._now())
         after = self._withdrawn(task, refs, ruling.note) if ruling.withdraw else refs.noting(ruling.note)
         commit = None if ruling.withdraw else refs.commit_of(task.revision)
-        return NoChange(RepoOutcome.HELD, commit, ruling.reason, code, edit=Edit.between(refs, after))
+        return TaskResult(RepoOutcome.HELD, commit, ruling.reason, code, edit=Edit.between(refs, after))
 
     def _withdrawn(self, task: Task, refs: Refs, note: Gone | None) -> Refs:
         """The note says which repo it was: from now on nothing else here does, and the name is anybody's."""
@@ -104,7 +104,7 @@ class GoneRepos:
         return refs.withdrawn(None if note is None else note.of(identity))
 
     def _wish(self, task: Task) -> OnGone:
-        return agreed_on_gone((task.job, *self._jobs), self._target.name, task.ordered)
+        return agreed_on_gone((task.job, *self._jobs), self._target.name, task.requested)
 
     def _was_public(self, task: Task, refs: Refs) -> bool:
         """Also when that snapshot is withdrawn already for this very reason: else it would come back."""

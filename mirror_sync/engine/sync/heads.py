@@ -55,7 +55,7 @@ class ListedBefore:
         """Remember what was told of repos that nobody has asked for yet."""
         with self._lock:
             now = self._now()
-            self._told.update(((upstream, head.asked), (now, head)) for head in heads)
+            self._told.update(((upstream, head.queried), (now, head)) for head in heads)
 
 
 def asks_lists(job: Job) -> bool:
@@ -116,8 +116,8 @@ class _Account:
         beyond = set() if self._before is None else self._before.beyond(self._upstream, repos)
         found = self._hints.source.heads([*repos, *beyond])
         if self._before is not None:
-            self._before.keep(self._upstream, (head for head in found.found if head.asked in beyond))
-        return found.calls, {head.asked: head for head in found.found}
+            self._before.keep(self._upstream, (head for head in found.found if head.queried in beyond))
+        return found.calls, {head.queried: head for head in found.found}
 
     def _book(self, calls: int) -> bool:
         with self._lock:

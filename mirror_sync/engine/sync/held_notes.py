@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from mirror_sync.domain.content.held_note import CLOSING, MOST_HELD, HeldNote, held_commits, with_note
+from mirror_sync.domain.content.held_note import CLOSED_MARK, MOST_HELD, HeldNote, held_commits, with_note
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.content.refs import CLOSED, Refs, held_name
 from mirror_sync.domain.digest import CommitId
@@ -13,21 +13,21 @@ from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.policy.rules import Outcome
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.work import Edit, NoChange, Task
+from mirror_sync.domain.work import Edit, Task, TaskResult
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.vanished import Presence
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.store import MAX_DOCUMENT, read_document
 
 
-def is_noted(found: NoChange) -> bool:
+def is_noted(found: TaskResult) -> bool:
     """Whether it is a hold of a commit by rules. A private repo that nobody has named is a secret, and leaves none."""
     holds = any(verdict.outcome is Outcome.HELD for verdict in found.verdicts)
     secret = any(verdict.code == PRIVATE for verdict in found.verdicts)
     return found.outcome is RepoOutcome.HELD and found.commit is not None and holds and not secret
 
 
-def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: NoChange, now: str) -> NoChange:
+def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: TaskResult, now: str) -> TaskResult:
     """The same with the edit by which refs.json, as it was read, gets the note; unchanged where it says so already.
 
     Where nothing of the repo is known and something was published, there is no note: a refs.json without snapshots
@@ -37,14 +37,14 @@ def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: No
     if commit is None or commit in refs.snapshots:
         return found
     if not refs.is_known:
-        if presence.is_expected(task.repo) or presence.is_expected(task.ordered):
+        if presence.is_expected(task.repo) or presence.is_expected(task.requested):
             return found
         presence.expect()
     after = refs if found.edit is None else found.edit.after
     before = _read(target, task.repo, after, commit)
     note = HeldNote(str(task.repo), commit, now if before is None else before.since, found.verdicts)
     document = note.encode()
-    shut = found.closed and not after.snapshots and CLOSED not in after.attachments  # of a published one see closing.py
+    shut = found.closed and not after.snapshots and CLOSED not in after.attachments  # else: closed_repos.py
     if after.attachments.get(held_name(commit)) == document.digest and not shut:
         return found
     _remember(target, task.repo, note)
@@ -53,7 +53,7 @@ def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: No
     documents = (*(() if found.edit is None else found.edit.documents), document)
     noted = with_note(after, note, document.digest, since)
     if shut:
-        noted, documents = noted.with_attachments({CLOSED: CLOSING.digest}), (*documents, CLOSING)
+        noted, documents = noted.with_attachments({CLOSED: CLOSED_MARK.digest}), (*documents, CLOSED_MARK)
     return replace(found, edit=Edit(refs, noted, documents))
 
 
@@ -63,7 +63,7 @@ def _read(target: Target, repo: Repo, refs: Refs, commit: CommitId) -> HeldNote 
     if digest is None:
         return None
     with suppress(StoreError, DocumentError):
-        known = target.looks.recall(_cached(repo, commit), digest)
+        known = target.read_cache.recall(_cached(repo, commit), digest)
         if known is not None:
             return HeldNote.decode(known)
     try:
@@ -77,7 +77,7 @@ def _read(target: Target, repo: Repo, refs: Refs, commit: CommitId) -> HeldNote 
 def _remember(target: Target, repo: Repo, note: HeldNote) -> None:
     document = note.encode()
     with suppress(StoreError):
-        target.looks.remember(_cached(repo, note.commit), document.digest, document.body)
+        target.read_cache.remember(_cached(repo, note.commit), document.digest, document.body)
 
 
 def _cached(repo: Repo, commit: CommitId) -> str:

@@ -27,13 +27,16 @@ _PROBES = 4  # of them are asked for first, to see whether the list lags
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """Judges the lists of one run of a job. `looks` remember whose turn it was last; without, turns begin anywhere."""
+    """Judges the lists of one run of a job.
+
+    `read_cache` remembers whose turn it was last; without, turns begin anywhere.
+    """
 
     context: RunContext
     run: str
     job: str
     source: Catalogue
-    looks: ReadCache
+    read_cache: ReadCache
 
     def believed(self, what: str, listed: Mapping[Repo, Resolved]) -> dict[Repo, Resolved]:
         """Of what a list of `what` told, what to go by. Whoever is missing is to be asked for by itself.
@@ -62,12 +65,12 @@ class Hints:
         start = bisect_right([repo.id for repo in repos], last)
         due = [*repos[start:], *repos[:start]][: -(-len(repos) // RUNS)]
         with suppress(StoreError):
-            self.looks.remember(name, "", due[-1].id.encode())
+            self.read_cache.remember(name, "", due[-1].id.encode())
         return due
 
     def _recall(self, name: str) -> str:
         with suppress(StoreError, UnicodeDecodeError):
-            return (self.looks.recall(name, "") or b"").decode()
+            return (self.read_cache.recall(name, "") or b"").decode()
         return ""
 
     def _ask(self, repo: Repo) -> Resolved | None:

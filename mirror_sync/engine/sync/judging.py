@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
-from mirror_sync.domain.content.refs import Refs
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.freshness import LastCheck, moment
 from mirror_sync.domain.job.job import denials
@@ -26,14 +26,14 @@ NO_SIDE = (NoSuchCall, NotFoundOrPrivate, RevisionNotFound)  # of a call beside 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """`looked` tells of the last look at a task that found it as the upstream had it then."""
+    """`last_check` tells of the last check of a task that found it as the upstream had it then."""
 
     source: Catalogue
     now: Callable[[], datetime]
-    looked: Callable[[Task], LastCheck | None]
+    last_check: Callable[[Task], LastCheck | None]
 
-    def at_look(self, task: Task, refs: Refs, resolved: Resolved) -> Judgement:
-        """By what a look tells: no call is made."""
+    def at_check(self, task: Task, refs: Refs, resolved: Resolved) -> Judgement:
+        """By what a check tells: no call is made."""
         return _denied(task) or judge_all(task.job.rules, self.candidate(task, refs, resolved))
 
     def wholly(self, task: Task, refs: Refs, resolved: Resolved) -> tuple[Candidate, Judgement]:
@@ -54,15 +54,15 @@ class Judge:
 
     def candidate(self, task: Task, refs: Refs, resolved: Resolved, *, whole: bool = True) -> Candidate:
         """What the rules are asked about. A person wrote what the job writes: a repo goes by both names."""
-        spelled = tuple(dict.fromkeys((task.repo, task.ordered)))
+        spelled = tuple(dict.fromkeys((task.repo, task.requested)))
         return Candidate(
             task.repo,
             resolved.terms,
             whole=whole,
-            named=task.job.spells_out(task.ordered),
+            named=task.job.spells_out(task.requested),
             about=Matter(
                 spelled,
-                names=(resolved.asked, resolved.current),
+                names=(resolved.queried, resolved.canonical),
                 commit=resolved.commit,
                 published=resolved.commit in refs.snapshots,
                 now=self.now(),
@@ -73,15 +73,15 @@ class Judge:
     def _made(self, task: Task, resolved: Resolved) -> datetime | None:
         """Since when the upstream may have had the commit, None where nobody tells.
 
-        That is its date; whoever makes a commit dates it, so that a look which did not find it yet counts where it was
+        That is its date; whoever makes a commit dates it, so that a check which did not find it yet counts where it was
         later.
         """
         try:
-            history = self.source.history(resolved.asked, resolved.commit)
+            history = self.source.history(resolved.queried, resolved.commit)
             made = moment(history[0].date) if history else None
         except NO_SIDE:
             made = moment(str(resolved.described.get("lastModified")))
-        last = self.looked(task)
+        last = self.last_check(task)
         seen = None if last is None or last.commit == resolved.commit else moment(last.at)
         return made if made is None or seen is None else max(made, seen)
 
@@ -94,7 +94,7 @@ class Judge:
                 yield BaseModel(name, Terms(unread="it is no repo of a hub"))
                 continue
             try:
-                yield BaseModel(name, self.source.resolve(base, "main").terms)
+                yield BaseModel(name, self.source.resolve(base, DEFAULT_BRANCH).terms)
             except (*NO_SIDE, Gated, Disabled) as error:
                 yield BaseModel(name, Terms(unread=str(error)))
 
@@ -108,9 +108,9 @@ def _denied(task: Task) -> Judgement | None:
 
 def judge_of(context: RunContext, source: Catalogue) -> Judge:
     """Who judges in a run."""
-    return Judge(source, context.clock, partial(last_look, context))
+    return Judge(source, context.clock, partial(last_check_of, context))
 
 
-def last_look(context: RunContext, task: Task) -> LastCheck | None:
-    """The last look at a task, as far as it is known."""
-    return context.looked(RepoReport(*task.subject.parts, outcome=RepoOutcome.HELD))
+def last_check_of(context: RunContext, task: Task) -> LastCheck | None:
+    """The last check of a task, as far as it is known."""
+    return context.last_check(RepoReport(*task.subject.parts, outcome=RepoOutcome.HELD))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.outcome.report import RepoOutcome, TargetPlan
-from mirror_sync.domain.work import NoChange, Task
+from mirror_sync.domain.work import Task, TaskResult
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.space import documents_of, not_begun, on_disk, with_spare
 from mirror_sync.engine.stages import Change
@@ -26,9 +26,9 @@ class Freight:
         self._sizes: dict[tuple[str, str], tuple[int, int]] = {}  # by repo and revision: bytes, and snapshots kept
         self._files = self._bytes = self._room = self._documents = self._shared = 0
 
-    def take(self, task: Task, found: NoChange | Change) -> Sequence[int]:
+    def take(self, task: Task, found: TaskResult | Change) -> Sequence[int]:
         """Count a repo in; returns the sizes of its files that come for it, and for none that was counted before."""
-        if isinstance(found, NoChange):
+        if isinstance(found, TaskResult):
             if found.outcome is RepoOutcome.UNCHANGED:
                 with self._lock:
                     self._publish(task, found.size)

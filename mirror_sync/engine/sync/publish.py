@@ -26,12 +26,11 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Edit
-from mirror_sync.engine.beside_prune import PrunedMeanwhile
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import Mapper, Stamp, change_refs, only_from, read_listing, read_refs
 from mirror_sync.engine.stages import Change
-from mirror_sync.errors import BadAnswer, DocumentError, StoreError, StoreUnavailable
+from mirror_sync.errors import BadAnswer, DocumentError, PruneConflict, StoreError, StoreUnavailable
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 
 _AT_ONCE = 16  # documents that are held and put at once
@@ -61,7 +60,7 @@ def write_documents(change: Change, mapper: Mapper = map) -> Change:
         root = replace(root, shards=tuple(shards))
         _encoded(root)
     except DocumentError as error:
-        raise BadAnswer(f"{change.resolved.asked}: what the upstream says of it {error}") from error
+        raise BadAnswer(f"{change.resolved.queried}: what the upstream says of it {error}") from error
     writer.add(commits)
     put = {**change.put, **writer.end(), **info.put(writer.known)}
     return replace(change, written=root, put=put, code=code)
@@ -88,7 +87,7 @@ def write_root(change: Change, mapper: Mapper = map) -> Sha256:
 def blobs_of(change: Change, root: Sha256) -> Iterator[Sha256]:
     """What the root names, itself first, and no published snapshot is known to; digests may come twice."""
     attached = (document.digest for document in change.attachments.values())
-    return chain((root,), attached, change.put, change.listing.loose())
+    return chain((root,), attached, change.put, change.listing.unreferenced())
 
 
 def assurance_of(change: Change, at: str | None) -> Assurance:
@@ -120,18 +119,20 @@ def _of_snapshot(change: Change) -> Assurance:
 def publish_refs(target: Target, change: Change, root: Sha256, stamp: Stamp) -> Refs:
     """Move the ref of a change onto its snapshot, of this root, with one PUT, and return what stands there now.
 
-    Raises PrunedMeanwhile when the snapshot that the new one shares blobs with is no longer published, and when the
+    Raises PruneConflict when the snapshot that the new one shares blobs with is no longer published, and when the
     repo was taken down meanwhile.
     """
     repo, base = change.task.repo, change.relies_on
 
     def named(refs: Refs) -> Refs:
         if refs.tombstone is not None:
-            raise PrunedMeanwhile(repo, ())
+            raise PruneConflict(repo)
         if base is not None and base.digest not in refs.snapshots.values():
-            raise PrunedMeanwhile(repo, ())
-        hearsay = change.resolved.stead is not None
-        return refs.with_snapshot(change.resolved.commit, root, change.ref, hearsay=hearsay).logged(refs, *stamp)
+            raise PruneConflict(repo)
+        from_fallback = change.resolved.fallback is not None
+        return refs.with_snapshot(change.resolved.commit, root, change.ref, from_fallback=from_fallback).logged(
+            refs, *stamp
+        )
 
     put = change_refs(target, repo, named)
     assert put is not None  # noqa: S101  for the type checker: `named` raises, or names it
@@ -181,7 +182,7 @@ def _encoded(root: Root) -> Document:
 def _root(change: Change, info: Sha256, commits: Sha256) -> Root:
     """Without its shards. Nothing in it is ours but what the upstream said: it answers for it."""
     return Root(
-        repo=str(change.resolved.asked),
+        repo=str(change.resolved.queried),
         commit=change.resolved.commit,
         last=change.history[0].as_last,
         info=info,
@@ -237,7 +238,7 @@ class _Info:
 
     def _pieces(self) -> Iterator[bytes]:
         resolved, listing = self._change.resolved, self._change.listing
-        described = {**resolved.described, "id": resolved.asked.id, "sha": resolved.commit}
+        described = {**resolved.described, "id": resolved.queried.id, "sha": resolved.commit}
         if listing.count > FULL_SIBLINGS:
             return info_pieces(described, listing.names())
         return info_pieces(described, joined(entry.sibling for entry in listing.by_path()))

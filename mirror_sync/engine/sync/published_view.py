@@ -1,4 +1,4 @@
-"""What a target publishes of many repos, looked at without reading again what is sure to be as it was.
+"""What a target publishes of many repos, checked without reading again what is sure to be as it was.
 
 That view is enough to see that nothing is to be done. Whoever publishes reads refs.json anew, under the repo's lock.
 """
@@ -34,7 +34,7 @@ _BELIEVED = timedelta(days=1)  # that a root, which was read once, is still ther
 
 @dataclass(frozen=True, slots=True)
 class RootFacts:
-    """What a look needs to know of a root document, and what is told of it; `read` is when it was read."""
+    """What a check needs to know of a root document, and what is told of it; `read` is when it was read."""
 
     selection: Selection
     files: int
@@ -148,12 +148,12 @@ class PublishedView:
 
     def _recall(self, name: str, version: str) -> bytes | None:
         with suppress(StoreError):
-            return self._target.looks.recall(name, version)
+            return self._target.read_cache.recall(name, version)
         return None
 
     def _remember(self, name: str, version: str, body: bytes) -> None:
         with suppress(StoreError):
-            self._target.looks.remember(name, version, body)
+            self._target.read_cache.remember(name, version, body)
 
 
 def _md5(body: bytes) -> str:

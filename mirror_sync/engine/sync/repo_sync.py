@@ -23,21 +23,21 @@ from mirror_sync.domain.freshness import lag, moment
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.outcome.events import RepoPlanned
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
-from mirror_sync.domain.work import NoChange, Seen, Task, Unlisted, WorkItem, remarks, second_hand
+from mirror_sync.domain.work import Seen, Task, TaskResult, Unlisted, WorkItem, remarks, unconfirmed_code
 from mirror_sync.engine.acts import recorded
-from mirror_sync.engine.beside_prune import PrunedMeanwhile, PruneGuard
+from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.known_contents import hear, holds, learn
-from mirror_sync.engine.published import Stamp, read_refs
+from mirror_sync.engine.published import Stamp, pinned_remark, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.stopping import running
-from mirror_sync.engine.sync.closing import may_close
-from mirror_sync.engine.sync.decide import Decider, still_pinned, through
+from mirror_sync.engine.sync.closed_repos import may_need_closed_mark
+from mirror_sync.engine.sync.decide import Decider, run_stages
 from mirror_sync.engine.sync.held_notes import is_noted, noting
-from mirror_sync.engine.sync.judging import NO_SIDE, last_look
+from mirror_sync.engine.sync.judging import NO_SIDE, last_check_of
 from mirror_sync.engine.sync.publish import (
     amend_refs,
     assurance_of,
@@ -50,10 +50,10 @@ from mirror_sync.engine.sync.published_view import RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.lanes import Landed, Lane, Stream, bring_all
-from mirror_sync.errors import Interrupted, NoSuchCall, RevisionNotFound
+from mirror_sync.errors import Interrupted, NoSuchCall, PruneConflict, RevisionNotFound
 from mirror_sync.ports.source import Source
 
-LOOKS_AT_ONCE = 4  # of a job, at its upstream and target
+CHECKS_AT_ONCE = 4  # of a job, at its upstream and target
 _SMALL, _LARGE = (32, 16), (1, 128)  # files that are waited for together, and how often so many at once
 _TRIES = 3  # of one repo, when prunes remove what it needs
 
@@ -76,11 +76,11 @@ class JobRun:
     transfer: Transfer
     files: Lane
     large_files: Lane
-    looks: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LOOKS_AT_ONCE), repr=False)
+    check_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(CHECKS_AT_ONCE), repr=False)
     verb: Verb = Verb.PUBLISH
 
     def at(self, context: RunContext, target: Target, jobs: Sequence[Job]) -> JobRun:
-        """The same with another context, target and jobs; pools, source and looks are shared with this one."""
+        """The same with another context, target and jobs; pools, source and slots are shared with this one."""
         decider, transfer = self.decider.at(context, target, jobs), self.transfer.at(context, target)
         return replace(self, context=context, decider=decider, target=target, jobs=jobs, transfer=transfer)
 
@@ -94,12 +94,12 @@ def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
 
 
 def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
-    """The rest of a task that somebody else has looked at, who holds the repo's lock. Interrupted as of `sync_repo`.
+    """The rest of a task that somebody else has checked, who holds the repo's lock. Interrupted as of `sync_repo`.
 
     What waits or scans in this thread ends with this work item, as it would with a run.
     """
     task = work_item.task
-    context = replace(job_run.context, looked=lambda report: work_item.looked)
+    context = replace(job_run.context, last_check=lambda report: work_item.last_check)
     job_run = job_run.at(context, job_run.target, work_item.jobs)
     with running(job_run.context.stop):
         return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
@@ -129,41 +129,43 @@ def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
     """Of a repo that was being brought when the run was stopped."""
     kept = tally.fetched_bytes + tally.resumed_bytes
     reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
-    return report_of(task, NoChange(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
+    return report_of(task, TaskResult(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
 
 
 def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
-    """For whoever remembers earlier looks: the machine that runs the job, wherever the repo was synced."""
+    """For whoever remembers earlier checks: the machine that runs the job, wherever the repo was synced."""
     if report.published is None or report.commit is None:
         return report
-    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, context.looked(report)))
+    return replace(
+        report, lag_seconds=lag(report.commit, report.committed, report.published, context.last_check(report))
+    )
 
 
-def report_of(item: Task | Unlisted, settled: NoChange) -> RepoReport:
+def report_of(item: Task | Unlisted, settled: TaskResult) -> RepoReport:
     told = f"; {settled.reason}" if settled.reason else ""
     return RepoReport(
         *item.subject.parts,
         outcome=settled.outcome,
         commit=settled.commit,
-        reason=f"goes by {item.repo} here{told}" if isinstance(item, Task) and item.asked else settled.reason,
+        reason=f"goes by {item.repo} here{told}" if isinstance(item, Task) and item.requested_as else settled.reason,
         code=settled.code,
         files=settled.files,
         bytes=settled.size,
         assurance=settled.assurance,
-        hearsay=settled.hearsay,
+        unconfirmed=settled.unconfirmed,
     )
 
 
 def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
-    with job_run.looks:
-        task, refs, found = job_run.decider.look(task)
-    if not isinstance(found, NoChange):
+    with job_run.check_slots:
+        task, refs, found = job_run.decider.check(task)
+    if not isinstance(found, TaskResult):
         with job_run.target.lock(task.repo):
             if job_run.context.executor is None:
                 return bring_up_to_date(job_run, task, found, tally)
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-            looked = last_look(job_run.context, task)
-            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by, looked)
+            last_check = last_check_of(job_run.context, task)
+            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by, last_check)
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     found = _noting(job_run, task, refs, found)
     if found.edit is not None:
@@ -186,29 +188,29 @@ def bring_up_to_date(
         if isinstance(done, Change):
             with closing(done.listing), SnapshotMaker(job_run, tally, guard) as maker:
                 done = maker.make(done)
-    except PrunedMeanwhile:
+    except PruneConflict:
         if tries == 1:
             raise
         job_run.target.single_flight.forget_landed()
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
-    done = done.told_by(seen.resolved)
-    if is_noted(done) or may_close(seen.refs, seen.resolved):
+    done = done.with_source(seen.resolved)
+    if is_noted(done) or may_need_closed_mark(seen.refs, seen.resolved):
         refs = read_refs(job_run.target.store, task.repo)
         if done.edit is None or done.edit.before == refs:
-            done = decider.closing(task, refs, seen.resolved, done)
+            done = decider.with_closed_mark(task, refs, seen.resolved, done)
         if is_noted(done):
             done = _noting(job_run, task, refs, done)
     _amend(job_run, task, done)
     return report_of(task, done)
 
 
-def _noting(job_run: JobRun, task: Task, refs: Refs, found: NoChange) -> NoChange:
+def _noting(job_run: JobRun, task: Task, refs: Refs, found: TaskResult) -> TaskResult:
     return noting(job_run.target, job_run.decider.presence, task, refs, found, job_run.context.now())
 
 
-def _amend(job_run: JobRun, task: Task, found: NoChange) -> None:
+def _amend(job_run: JobRun, task: Task, found: TaskResult) -> None:
     act = _act(job_run, task, Verb.WITHDRAW, reason=f"{found.code}: {found.reason}")
     withdrawing = partial(recorded, job_run.context, job_run.target, [act])
     amend_refs(job_run.target, task.repo, found.edit, _stamp(job_run, task), withdrawing)
@@ -225,7 +227,7 @@ def _act(
 class SnapshotMaker:
     """The stages that write, for one task; to be used as a context, which gives back the room that they reserved.
 
-    The caller holds the repo's lock, and `guard` has looked for prunes since before anything was decided.
+    The caller holds the repo's lock, and `guard` has watched for prunes since before anything was decided.
     """
 
     def __init__(self, job_run: JobRun, tally: ByteCount, guard: PruneGuard) -> None:
@@ -238,25 +240,25 @@ class SnapshotMaker:
     def __exit__(self, *exc: object) -> None:
         self._room.close()
 
-    def make(self, change: Change) -> Change | NoChange:
+    def make(self, change: Change) -> Change | TaskResult:
         """Lead a change that is decided through the other stages; one that is there needs only a name."""
-        found: Change | NoChange = self._announced(change)
+        self._tally.commit = change.resolved.commit
+        self._tell_plan(change)
+        found: Change | TaskResult = self._with_ref(change)
         more = self._job_run.context.stages
         if isinstance(found, Change) and change.root is None:
-            found = through((self._transferred, *more.inspect, self._documented, *more.attach), found)
+            found = run_stages((self._transferred, *more.inspect, self._documented, *more.attach), found)
         elif isinstance(found, Change) and change.moves:
-            found = through(more.revisit, found)
+            found = run_stages(more.revisit, found)
         return self._published(found) if isinstance(found, Change) else found
 
-    def _announced(self, change: Change) -> Change:
-        """Tell what is planned, and ask what the upstream calls the revision, before anything is brought for it."""
+    def _tell_plan(self, change: Change) -> None:
         job_run, task, plan = self._job_run, change.task, change.plan
-        self._tally.commit = change.resolved.commit
         job_run.context.tell(
             RepoPlanned(
                 run=job_run.run,
                 job=task.job.name,
-                repo=task.ordered,
+                repo=task.requested,
                 revision=task.revision,
                 commit=change.resolved.commit,
                 fetch_files=plan.fetch_files,
@@ -266,8 +268,12 @@ class SnapshotMaker:
                 delete_files=plan.delete_files,
             )
         )
-        leads_there = change.root is not None and change.refs.commit_of(task.revision) == change.resolved.commit
-        return change if leads_there else replace(change, ref=_ref(job_run, task, change.resolved.commit))
+
+    def _with_ref(self, change: Change) -> Change:
+        """Ask what the upstream calls the revision, where a name has to move, before anything is brought for it."""
+        if change.root is not None and not change.moves:
+            return change
+        return replace(change, ref=_ref(self._job_run, change.task, change.resolved.commit))
 
     def _transferred(self, change: Change) -> Change:
         """Bring every file that the plan fetches; the history first: what that fails for is not worth all files."""
@@ -295,19 +301,18 @@ class SnapshotMaker:
         job_run.context.go_on()
         change = replace(change, assurance=assurance_of(change, job_run.context.now()))
         act = _act(job_run, change.task, job_run.verb, change.resolved.commit, root)
-        with recorded(job_run.context, job_run.target, [act]):  # before the guard looks: what that saw must be young
-            put = list[Refs]()
-            self._guard.publish(
+        with recorded(job_run.context, job_run.target, [act]):  # before the guard: what it saw must be young
+            now = self._guard.publish(
                 (change.resolved.commit, root),
                 None if change.root is not None else lambda: blobs_of(change, root),
-                lambda: put.append(_put_refs(job_run, change, root)),
+                lambda: _put_refs(job_run, change, root),
             )
         published = job_run.context.now()
         if change.root is None:
             hear(job_run.target, change.listing)
-        now, task, commit = put[-1], change.task, change.resolved.commit
+        task, commit = change.task, change.resolved.commit
         if now.pins(task.revision):  # by now, also where a person was quicker than this sync
-            pinned = still_pinned(job_run.target.store, task, now, commit, fetched=True)
+            pinned = pinned_remark(job_run.target.store, task, now, commit, fetched=True)
             change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
         return replace(change, refs=now, published=published)
 
@@ -315,7 +320,7 @@ class SnapshotMaker:
 def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
     """As they stand there then."""
     task, resolved = change.task, change.resolved
-    former = resolved.current if _is_free(job_run, resolved) else None
+    former = resolved.canonical if _is_free(job_run, resolved) else None
     refs = publish_refs(job_run.target, change, root, _stamp(job_run, task))
     of = change.files, change.size, job_run.context.clock(), change.assurance
     facts = RootFacts(task.job.selection, *of, resolved.provenance or "")
@@ -328,8 +333,8 @@ def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
 def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> RepoReport:
     resolved = change.resolved
     reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
-    said = reason, second_hand(resolved) or (PINNED if change.refs.pins(change.task.revision) else "")
-    settled = NoChange(RepoOutcome.PUBLISHED, resolved.commit, *said, change.files, change.size)
+    said = reason, unconfirmed_code(resolved) or (PINNED if change.refs.pins(change.task.revision) else "")
+    settled = TaskResult(RepoOutcome.PUBLISHED, resolved.commit, *said, change.files, change.size)
     return replace(
         report_of(change.task, settled),
         reused_files=max(0, change.files - tally.fetched_files),
@@ -346,7 +351,7 @@ def _stamp(job_run: JobRun, task: Task) -> Stamp:
 
 def _is_free(job_run: JobRun, resolved: Resolved) -> bool:
     """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
-    return resolved.renamed and not job_run.decider.published_view.refs(resolved.current).is_known
+    return resolved.renamed and not job_run.decider.published_view.refs(resolved.canonical).is_known
 
 
 def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
@@ -379,7 +384,7 @@ def _refs(job_run: JobRun, task: Task) -> tuple[Ref, ...]:
 def _history(job_run: JobRun, resolved: Resolved) -> tuple[tuple[Commit, ...], str]:
     """The newest commits; where the upstream tells of none, the commit alone with the date of its repo, and why."""
     try:
-        return job_run.source.history(resolved.asked, resolved.commit), ""
+        return job_run.source.history(resolved.queried, resolved.commit), ""
     except NO_SIDE as error:
         dates = (str(resolved.described.get(key)) for key in ("lastModified", "createdAt"))
         date = next(filter(moment, dates), job_run.context.now())

@@ -16,7 +16,7 @@ from mirror_sync.errors import IntegrityError
 from mirror_sync.ports.source import Bytes
 
 UNPROVED = "unproved"
-_READ = 1024 * 1024  # bytes between two looks at the stop event
+_READ = 1024 * 1024  # bytes between two checks of the stop event
 _NAMED = 3  # paths that a verdict names
 
 

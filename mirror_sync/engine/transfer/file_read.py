@@ -15,7 +15,7 @@ from mirror_sync.errors import IntegrityError
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Bytes
 
-_READ = 1024 * 1024  # bytes between two looks at the stop event
+_READ = 1024 * 1024  # bytes between two checks of the stop event
 
 
 @dataclass(slots=True)

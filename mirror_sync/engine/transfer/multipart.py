@@ -28,7 +28,7 @@ from mirror_sync.ports.store import Upload
 
 _FEWEST, _MOST = 2, 4  # parts in flight of one file: one is fetched while one is stored, and two wait for answers
 _AT_RISK = 8  # of so many parts, one in flight: a kill loses them
-_READ = 1024 * 1024  # bytes between two looks at the stop event
+_READ = 1024 * 1024  # bytes between two checks of the stop event
 
 
 def in_flight(parts: int) -> int:

@@ -107,7 +107,7 @@ class VerifyProgress:
         return target in self.targets or (target, None, "", "", "") in self.unreadable
 
     def passed(self, target: str, key: str, refs: str) -> int | None:
-        """How many blobs of a repo need no look any more; None: all of them."""
+        """How many blobs of a repo need no check any more; None: all of them."""
         if self.target != target or key > self.key:
             return 0
         if key < self.key:

@@ -17,7 +17,7 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import Mapper, change_refs, published_at, rewritten_roots
 from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
-from mirror_sync.engine.upkeep.roll import Roll
+from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
 from mirror_sync.ports.store import read_document
@@ -31,28 +31,28 @@ class Expiry:
     """Applies retention to the repos of one target; `now` in seconds by its clock.
 
     The time of publication of a snapshot is that of its root document: it is put last, and again when the same snapshot
-    is published again. It is known on every machine and after any loss of local state. `beat` is called again and
+    is published again. It is known on every machine and after any loss of local state. `keep_alive` is called again and
     again, by the thread that asks, and may raise Interrupted.
     """
 
     def __init__(
         self,
         target: Target,
-        roll: Roll,
+        published: PublishedRepos,
         jobs: Sequence[Job],
         now: float,
         mapper: Mapper = map,
-        beat: Callable[[], None] = lambda: None,
+        keep_alive: Callable[[], None] = lambda: None,
     ) -> None:
-        self._target, self._roll, self._jobs, self._now = target, roll, jobs, now
-        self._mapper, self._beat = mapper, beat
+        self._target, self._published, self._jobs, self._now = target, published, jobs, now
+        self._mapper, self._keep_alive = mapper, keep_alive
         self._at = iso_utc(datetime.fromtimestamp(now, UTC))
 
     def expired(self) -> Iterator[tuple[Repo, tuple[CommitId, ...]]]:
-        """Repos that have something to lose. A repo that no job names keeps everything. Raises what a Roll does."""
-        for repos in batches(self._roll.repos(), AT_ONCE):
-            self._beat()
-            read = dict(zip(repos, self._mapper(self._roll.refs, repos), strict=True))
+        """Repos that have something to lose; one that no job names keeps everything. Raises as PublishedRepos does."""
+        for repos in batches(self._published.repos(), AT_ONCE):
+            self._keep_alive()
+            read = dict(zip(repos, self._mapper(self._published.refs, repos), strict=True))
             some = {repo: refs for repo, refs in read.items() if self._may_expire(repo, refs)}
             times = self._times(tuple(some.values()))
             for repo, refs in some.items():
@@ -68,13 +68,13 @@ class Expiry:
         read once more, and what somebody has published or named meanwhile stays.
         """
         with self._target.lock(repo):
-            refs, before = self._roll.refs(repo), None
+            refs, before = self._published.refs(repo), None
             while refs != before:
                 commits = self._expired_of(repo, refs, self._times((refs,)))
                 if not commits:
                     break
-                self._beat()
-                refs, before = self._roll.refs(repo), refs
+                self._keep_alive()
+                refs, before = self._published.refs(repo), refs
             else:
                 with letting(repo, {commit: refs.snapshots[commit] for commit in commits}):
                     let_go = partial(self._without_idle, commits, refs)
@@ -90,12 +90,12 @@ class Expiry:
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
         """All that these snapshots name, as far as it can be read."""
         walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
-        refs = self._roll.refs(repo)
+        refs = self._published.refs(repo)
         named: set[Sha256] = set()
         for commit in commits:
             root = refs.root_of(commit)
             for node in () if root is None else walk.snapshot(Place(repo, commit), root):
-                self._beat()
+                self._keep_alive()
                 named.add(node.digest)
         return frozenset(named)
 
@@ -110,7 +110,7 @@ class Expiry:
         """Of all snapshots. Raises StoreError, and DocumentError where a time that was kept cannot be read."""
         found: dict[Sha256, float | None] = {}
         for some in batches((root for refs in several for root in refs.snapshots.values()), AT_ONCE):
-            self._beat()
+            self._keep_alive()
             found |= zip(some, self._mapper(partial(published_at, self._target.store), some), strict=True)
         for refs in several:
             for root, rewritten in rewritten_roots(self._target.store, refs).items():

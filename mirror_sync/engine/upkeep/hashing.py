@@ -16,7 +16,7 @@ from mirror_sync.engine.upkeep.throttle import Throttle
 from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all, read_document
 
-_READ = 1024 * 1024  # bytes between two looks at the stop event
+_READ = 1024 * 1024  # bytes between two checks of the stop event
 ATTEMPTS = 3  # of a read that the target refuses for the moment
 
 Answer = TypeVar("Answer")

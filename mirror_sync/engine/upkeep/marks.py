@@ -13,12 +13,12 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import Mapper
-from mirror_sync.engine.upkeep.roll import Roll
+from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.walk import Place, Walk
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
 from mirror_sync.ports.store import Store, read_document
 
-AT_ONCE = 16  # refs.json objects that are read, and held in memory, between two beats
+AT_ONCE = 16  # refs.json objects that are read, and held in memory, between two keep-alives
 
 Expired = Mapping[Repo, tuple[CommitId, ...]]
 Item = TypeVar("Item")
@@ -27,36 +27,44 @@ Item = TypeVar("Item")
 class Marks:
     """The digests that are named, in a set of 32 bytes each; nothing is ever unmarked.
 
-    `without` leaves out snapshots that are about to go. `beat` is called again and again, by the thread that refreshes,
-    and may raise Interrupted.
+    `without` leaves out snapshots that are about to go. `keep_alive` is called again and again, by the thread that
+    refreshes, and may raise Interrupted.
     """
 
     def __init__(
-        self, store: Store, roll: Roll, mapper: Mapper, beat: Callable[[], None], without: Expired | None = None
+        self,
+        store: Store,
+        published: PublishedRepos,
+        mapper: Mapper,
+        keep_alive: Callable[[], None],
+        without: Expired | None = None,
     ) -> None:
-        self._roll, self._mapper, self._beat, self._without = roll, mapper, beat, without or {}
+        self._published, self._mapper, self._keep_alive, self._without = published, mapper, keep_alive, without or {}
         self._walk = Walk(partial(read_document, store), _stop, mapper)
         self._marked: dict[Repo, Sha256] = {}  # by the digest of the refs.json that was followed
 
     def __contains__(self, digest: Sha256) -> bool:
         return digest in self._walk
 
-    def insist(self, doubt: Callable[[MirrorError], None]) -> None:
-        """From now on no beat cuts a refresh short, nor what is wrong with a list of repos: that is told to `doubt`."""
-        self._roll.insist(doubt)
-        self._beat = _go_on
+    def collect_errors(self, doubt: Callable[[MirrorError], None]) -> None:
+        """From now on nothing cuts a refresh short, nor what is wrong with a list of repos: that is told to `doubt`."""
+        self._published.collect_errors(doubt)
+        self._keep_alive = _go_on
 
     def refresh(self) -> None:
         """Mark all that refs.json objects name now, or are about to, and did not name at the last refresh.
 
         Raises StoreError; KeyMissing and DocumentError where a snapshot cannot be followed to its leaves, and what
-        `Roll.repos` raises.
+        `PublishedRepos.repos` raises.
         """
-        for repo, refs in self._roll.moves():  # first: what is none of these any more stands in the refs.json already
+        for (
+            repo,
+            refs,
+        ) in self._published.moves():  # first: what is no move any more stands in refs.json
             self._follow_move(repo, refs)
-        for repos in batches(self._roll.repos(), AT_ONCE):
-            self._beat()
-            for repo, body in zip(repos, self._mapper(self._roll.body, repos), strict=True):
+        for repos in batches(self._published.repos(), AT_ONCE):
+            self._keep_alive()
+            for repo, body in zip(repos, self._mapper(self._published.body, repos), strict=True):
                 self._follow(repo, body)
 
     def _follow_move(self, repo: Repo, refs: Refs) -> None:
@@ -65,16 +73,16 @@ class Marks:
         for one in (replace(refs, snapshots={}), *apart):
             with suppress(KeyMissing, DocumentError):
                 for _ in self._walk.repo(repo, one):
-                    self._beat()
+                    self._keep_alive()
 
     def _follow(self, repo: Repo, body: bytes) -> None:
         while self._marked.get(repo) != (digest := Sha256.of(body)):
             try:
                 for _ in self._walk.repo(repo, Refs.decode(body).without(self._without.get(repo, ()))):
-                    self._beat()
+                    self._keep_alive()
             except (KeyMissing, DocumentError):
-                self._beat()
-                body, before = self._roll.body(repo), body
+                self._keep_alive()
+                body, before = self._published.body(repo), body
                 if body == before:
                     raise
                 continue  # refs.json changed under the walk

@@ -1,11 +1,11 @@
 """Moves names of a repo by a person's word: one PUT of refs.json, with a line in the repo's own history of names.
 
 Another machine may write the same refs.json at the same moment, and stores give no conditional write. So whoever moved
-a name looks again when all calls have landed that were made before its own (the settling time), and where its line
+a name checks again when all calls have landed that were made before its own (the settling time), and where its line
 is not there any more, moves the name once more: see docs/design/decisions/0053-names-of-ours.md.
 
 A prune on another machine may let go what a name is led to, between the read and the write of a machine that stands
-still. So a move looks for prunes, as a sync does, and takes the name back where it came too late.
+still. So a move lists prunes, as a sync does, and takes the name back where it came too late.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.audit_record import Act, Verb
-from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, PINNED, VERSIONS, Refs
 from mirror_sync.domain.content.snapshot import Document
 from mirror_sync.domain.content.versions import NameMove, decode_history, decode_pin, encode_history, encode_pin
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
-from mirror_sync.engine.beside_prune import MoveNotice, PrunedMeanwhile, PruneGuard
+from mirror_sync.engine.beside_prune import MoveNotice, PruneGuard
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import (
     change_refs,
@@ -32,7 +32,7 @@ from mirror_sync.engine.published import (
     read_refs,
     read_root,
 )
-from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
+from mirror_sync.errors import DocumentError, KeyMissing, PruneConflict, StoreUnavailable
 from mirror_sync.ports.store import Store, read_document
 
 _TRIES = 5  # to have a line in the history, where others write the same repo again and again
@@ -124,8 +124,8 @@ def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> M
             if made.led_to is None:
                 put()
             else:
-                guard.stand(made.led_to, put)
-        except PrunedMeanwhile:
+                guard.publish_name(made.led_to, put)
+        except PruneConflict:
             _take_back(target, repo, made, context.now())
             raise
     return MovedName(made.move, made.anew)
@@ -162,7 +162,7 @@ def _prepared(target: Target, repo: Repo, decide: Decide) -> _Prepared:
     for name in wanted.dropped:
         after = after.without_attachment(name)
     if PINNED in before.attachments and wanted.attached != PINNED and _closes_beside_main(target.store, before, after):
-        documents[CLOSED] = CLOSING  # else it would be open until the next sync has led main there
+        documents[CLOSED] = CLOSED_MARK  # else it would be open until the next sync has led main there
     if wanted.attached:
         documents[wanted.attached] = Document.of(encode_pin(wanted.move))
     for one in documents.values():  # first: a refs.json never names what is not there

@@ -23,7 +23,7 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import Mapper
 from mirror_sync.engine.upkeep.expire import Expiry
 from mirror_sync.engine.upkeep.marks import Marks, batches
-from mirror_sync.engine.upkeep.roll import Roll
+from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.withdrawn_lists import keep_withdrawn
 from mirror_sync.errors import Interrupted, MirrorError, StoreError, StoreUnavailable
@@ -31,9 +31,9 @@ from mirror_sync.ports.store import Stat
 from mirror_sync.scratch.spilled_map import SpilledMap
 
 _READERS = 8
-_BATCH = 64  # blobs between a look at their ages and their removal
-_LIMIT = 1 / 4  # of the settling time: how old a look may be when a removal is sent
-_REFRESH = 600.0  # seconds between two looks at what is published, or
+_BATCH = 64  # blobs between a stat of their ages and their removal
+_LIMIT = 1 / 4  # of the settling time: how old a stat may be when a removal is sent
+_REFRESH = 600.0  # seconds between two marks of what is published, or
 _RATIO = 5  # so many times as long as the last one took, whichever is more
 
 
@@ -64,16 +64,16 @@ class Prune:
     def _prune_or_say(self, target: Target, found: _Count) -> None:
         try:
             with ThreadPoolExecutor(_READERS, "prune") as readers:
-                roll, may_be_empty = self._roll(target), target.name == self._everything
-                roll.repos()  # before anything is written there
-                self._prune(_Scene(self._context, target, found, readers.map, roll, may_be_empty))
+                published, may_be_empty = self._published(target), target.name == self._everything
+                published.repos()  # before anything is written there
+                self._prune(_PruneInput(self._context, target, found, readers.map, published, may_be_empty))
             found.ended.append(target.name)
         except Interrupted:
             raise
         except MirrorError as error:
             found.tell(target, f"target {target.name} is not pruned to its end: {error}")
 
-    def _roll(self, target: Target) -> Roll:
+    def _published(self, target: Target) -> PublishedRepos:
         """StoreError where it cannot be read what was published there before now."""
         expected = Expected(target, self._context.remembered(target.name))
 
@@ -82,14 +82,14 @@ class Prune:
             if listed or target.name != self._everything:
                 expected.expect_all(listed)
 
-        return Roll(target.store, whole)
+        return PublishedRepos(target.store, whole)
 
-    def _prune(self, scene: _Scene) -> None:
+    def _prune(self, given: _PruneInput) -> None:
         if self._dry_run:
-            _Sweep(scene, self._context.clock().timestamp()).rehearse(self._jobs)
+            _Sweep(given, self._context.clock().timestamp()).preview(self._jobs)
             return
-        with PruneAnnouncement(self._context, scene.target) as notice:
-            _Sweep(scene, notice.now, notice).carry_out(self._jobs)
+        with PruneAnnouncement(self._context, given.target) as notice:
+            _Sweep(given, notice.now, notice).run(self._jobs)
 
 
 class _Count:
@@ -125,53 +125,53 @@ class _Count:
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
+class _PruneInput:
     """What is pruned, and with what. `may_be_empty`: whether no repo may mean that no blob is needed."""
 
     context: RunContext
     target: Target
     found: _Count
     mapper: Mapper
-    roll: Roll
+    published: PublishedRepos
     may_be_empty: bool
 
 
 class _Sweep:
-    """Prunes one target; `now` in seconds by the store's clock, by the machine's own in a rehearsal."""
+    """Prunes one target; `now` in seconds by the store's clock, by the machine's own in a preview."""
 
-    def __init__(self, scene: _Scene, now: float, notice: PruneAnnouncement | None = None) -> None:
-        self._context, self._target, self._found, self._mapper = scene.context, scene.target, scene.found, scene.mapper
-        self._may_be_empty, self._notice = scene.may_be_empty, notice
+    def __init__(self, given: _PruneInput, now: float, notice: PruneAnnouncement | None = None) -> None:
+        self._context, self._target, self._found, self._mapper = given.context, given.target, given.found, given.mapper
+        self._may_be_empty, self._notice = given.may_be_empty, notice
         self._now, self._horizon = now, now - self._target.grace.total_seconds()
-        self._roll = scene.roll
+        self._published = given.published
         self._took, self._since = (
             0.0,
             Elapsed(self._context),
-        )  # how long the last look was at what is published; its end
+        )  # how long the last marking of what is published took; its end
         self._removed = SpilledMap()
         self._recorded = False  # that blobs are removed
 
-    def rehearse(self, jobs: Sequence[Job]) -> None:
+    def preview(self, jobs: Sequence[Job]) -> None:
         expiry = self._expiry(jobs)
         expired = dict(expiry.expired())
         for repo, commits in expired.items():
             self._found.expect(self._target, repo, commits, expiry.digests(repo, commits))
-        marks = Marks(self._target.store, self._roll, self._mapper, self._beat, without=expired)
+        marks = Marks(self._target.store, self._published, self._mapper, self._keep_alive, without=expired)
         marks.refresh()
         for stat, digest in self._candidates(marks):
             self._found.add(stat, digest)
 
-    def carry_out(self, jobs: Sequence[Job]) -> None:
+    def run(self, jobs: Sequence[Job]) -> None:
         expiry = self._expiry(jobs)
         for repo, commits in list(expiry.expired()):
-            self._beat()
+            self._keep_alive()
             digests = expiry.digests(repo, commits)
             self._found.expect(self._target, repo, expiry.let_go(repo, self._letting), digests)
-        marks = Marks(self._target.store, self._roll, self._mapper, self._beat)
-        self._look(marks)
-        with self._last_look(marks):
+        marks = Marks(self._target.store, self._published, self._mapper, self._keep_alive)
+        self._refresh_marks(marks)
+        with self._recheck_at_end(marks):
             for number, batch in enumerate(batches(self._candidates(marks), _BATCH)):
-                self._refresh(marks, first=number == 0)
+                self._refresh_when_due(marks, first=number == 0)
                 self._remove([(stat, digest) for stat, digest in batch if digest not in marks])
         keep_withdrawn(self._target.store, lambda digest: digest not in marks and self._is_there(digest))
 
@@ -179,7 +179,7 @@ class _Sweep:
         return self._target.store.stat(blob_key(digest)) is not None
 
     def _expiry(self, jobs: Sequence[Job]) -> Expiry:
-        return Expiry(self._target, self._roll, jobs, self._now, self._mapper, self._beat)
+        return Expiry(self._target, self._published, jobs, self._now, self._mapper, self._keep_alive)
 
     def _letting(self, repo: Repo, roots: Mapping[CommitId, Sha256]) -> AbstractContextManager[None]:
         acts = [
@@ -190,7 +190,7 @@ class _Sweep:
 
     def _candidates(self, marks: Marks) -> Iterator[tuple[Stat, Sha256]]:
         for stat in self._target.store.list(BLOBS):
-            self._beat()
+            self._keep_alive()
             digest = blob_of(stat.key)
             if digest is None or digest in marks:
                 continue
@@ -202,34 +202,34 @@ class _Sweep:
 
     def _expect_repos(self) -> None:
         """A folder that is not mounted, a wrong prefix, a list that came empty look like one without repos."""
-        if self._roll.is_empty and not self._may_be_empty:
+        if self._published.is_empty and not self._may_be_empty:
             name = self._target.name
             raise StoreUnavailable(
                 f"it has blobs and publishes no repo: is it whole, and the right place? If all of it is to go: "
                 f"mirror-sync prune --everything {name}"
             )
 
-    def _refresh(self, marks: Marks, *, first: bool) -> None:
+    def _refresh_when_due(self, marks: Marks, *, first: bool) -> None:
         """Before the first removal, and now and then: what was unnamed twice, some time apart, is no base of a sync."""
-        self._beat()
+        self._keep_alive()
         if first:
             self._context.pause(self._target.settling_time)
         elif self._since() < self._interval:
             return
-        self._look(marks)
+        self._refresh_marks(marks)
 
     @property
     def _interval(self) -> float:
-        """Seconds from the end of a look at what is published to the next one: most of the time goes into removing."""
+        """Seconds from the end of one marking to the next: most of the time goes into removing."""
         grace = self._target.grace.total_seconds()
         wanted = max(_REFRESH, _RATIO * self._took)
         return min(wanted, grace / 4) if grace else wanted
 
-    def _look(self, marks: Marks) -> None:
+    def _refresh_marks(self, marks: Marks) -> None:
         """StoreUnavailable where it took so long that what was published meanwhile may be old already."""
-        looking = Elapsed(self._context)
+        elapsed = Elapsed(self._context)
         marks.refresh()
-        self._took, self._since = looking(), Elapsed(self._context)
+        self._took, self._since = elapsed(), Elapsed(self._context)
         grace = self._target.grace.total_seconds()
         if grace and self._took > grace / 2:
             raise StoreUnavailable(
@@ -238,20 +238,20 @@ class _Sweep:
             )
 
     def _remove(self, batch: Sequence[tuple[Stat, Sha256]]) -> None:
-        """Look at the ages again, and remove at once: a look that took too long is made again, for fewer blobs."""
-        looked = Elapsed(self._context)
+        """Stat the ages again, and remove at once: a stat that took too long is made again, for fewer blobs."""
+        since_stat = Elapsed(self._context)
         keys = [blob_key(digest) for _, digest in batch]
         stats = self._mapper(self._target.store.stat, keys)
         old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and stat.modified < self._horizon]
-        self._found.spared += (len(batch) - len(old)) * (self._recorded or not old)  # else counted at the second look
+        self._found.spared += (len(batch) - len(old)) * (self._recorded or not old)  # else counted at the second stat
         if not old:
             return
         if not self._recorded:
             self._record_removal()
-            self._remove(batch)  # that took a while: the ages are looked at again
+            self._remove(batch)  # that took a while: the ages are read again
             return
-        self._beat()  # ends what stood still meanwhile, and may itself take long: the age of the look is asked after it
-        if self._in_time(looked()):
+        self._keep_alive()  # ends what stood still meanwhile, and may take long: the age of the stat is asked after it
+        if self._in_time(since_stat()):
             self._delete(old)
         elif len(old) == 1:
             self._found.spared += 1
@@ -294,18 +294,18 @@ class _Sweep:
         return not time or age <= time * _LIMIT
 
     @contextmanager
-    def _last_look(self, marks: Marks) -> Iterator[None]:
+    def _recheck_at_end(self, marks: Marks) -> Iterator[None]:
         """Say it when a snapshot that was published meanwhile names what was removed: only `verify` can heal that."""
         try:
             yield
         finally:
             if len(self._removed):
-                self._look_again(marks)
+                self._recheck_removed(marks)
 
-    def _look_again(self, marks: Marks) -> None:
+    def _recheck_removed(self, marks: Marks) -> None:
         """Whatever has ended the prune, a stop too: nobody else knows what it removed."""
         doubts: list[MirrorError] = []
-        marks.insist(doubts.append)
+        marks.collect_errors(doubts.append)
         lost = 0
         try:
             marks.refresh()
@@ -334,7 +334,7 @@ class _Sweep:
                 f"publishes; run mirror-sync verify: {doubts[0]}",
             )
 
-    def _beat(self) -> None:
+    def _keep_alive(self) -> None:
         self._context.go_on()
         if self._notice is not None:
             self._notice.renew()

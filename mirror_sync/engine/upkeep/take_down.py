@@ -27,16 +27,16 @@ from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, read_infos, read_refs
 from mirror_sync.engine.upkeep.marks import Marks, batches
-from mirror_sync.engine.upkeep.roll import Roll
+from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.engine.withdrawn_lists import give_digests, withdraw_digests
+from mirror_sync.engine.withdrawn_lists import release_digests, withdraw_digests
 from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreUnavailable
 from mirror_sync.ports.store import Stat, read_document
 
 _READERS = 8
-_BATCH = 64  # blobs between a look at their times and their removal
-_IN_TIME = 1 / 4  # of the settling time: how old such a look may be when a removal is sent
+_BATCH = 64  # blobs between a stat of their times and their removal
+_IN_TIME = 1 / 4  # of the settling time: how old such a stat may be when a removal is sent
 _TRIES = 3  # to have the last word in refs.json, where another machine publishes the repo at this moment
 
 
@@ -51,7 +51,7 @@ def take_down(
     lock = nullcontext() if dry_run else target.lock(repo)  # it would be written into the state folder
     with lock, ThreadPoolExecutor(_READERS, "take-down") as readers:
         work = _TakeDown(context, target, repo, tombstone, readers.map)
-        return work.rehearse() if dry_run else work.carry_out()
+        return work.preview() if dry_run else work.run()
 
 
 def let_come_back(context: RunContext, target: Target, repo: Repo, why: str) -> bool:
@@ -64,7 +64,7 @@ def let_come_back(context: RunContext, target: Target, repo: Repo, why: str) -> 
         if refs.tombstone is None:
             return False
         with recorded(context, target, [Act(Verb.RESTORE, target.name, str(repo), reason=why)]):
-            give_digests(target.store, left_behind(target.store, refs))
+            release_digests(target.store, left_behind(target.store, refs))
             change_refs(target, repo, lambda now: None if now.tombstone is None else now.withdrawn(None))
         return True
 
@@ -76,26 +76,26 @@ class _TakeDown:
         self._context, self._target, self._repo, self._mapper = context, target, repo, mapper
         self._refs = read_refs(target.store, repo)
         known = _tombstone_of(target, self._refs)
-        self._again, self._tombstone = known is not None, known or _closing(target, self._refs, tombstone)
+        self._again, self._tombstone = known is not None, known or _with_closed(target, self._refs, tombstone)
         self._notice: PruneAnnouncement | None = None
         self._problems: list[str] = []
         self._removed: dict[Sha256, int] = {}  # bytes
         self._shared = self._spared = 0
 
-    def rehearse(self) -> TakenDown:
+    def preview(self) -> TakenDown:
         """What would go."""
         mine = self._unmarked(self._named(self._refs), self._marks())
         self._removed = {one: stat.size for one, stat in zip(mine, self._stats(mine), strict=True) if stat is not None}
         return replace(self._report(), dry_run=True)
 
-    def carry_out(self) -> TakenDown:
+    def run(self) -> TakenDown:
         """Take it down; then remove what nobody else names."""
         named: Collection[Sha256] = self._named(self._refs)
         of = self._repo, self._put(self._tombstone.encode())  # there before anything names it
         with PruneAnnouncement(self._context, self._target, WITHDRAWAL, of) as notice:
             self._notice = notice
             if not self._again:
-                named = self._bury(named)
+                named = self._put_tombstone(named)
             try:
                 if named:
                     self._remove_all(named)
@@ -105,7 +105,7 @@ class _TakeDown:
                 self._problems.append(f"{self._repo} is taken down, but not all that only it named is removed: {error}")
         return self._report()
 
-    def _bury(self, named: Collection[Sha256]) -> Collection[Sha256]:
+    def _put_tombstone(self, named: Collection[Sha256]) -> Collection[Sha256]:
         """From this PUT on nobody is given the repo. Returns what it named, with what it came to name meanwhile."""
         act = Act(Verb.WITHDRAW, self._target.name, str(self._repo), reason=self._tombstone.said)
         with recorded(self._context, self._target, [act]):  # which may take long: another machine may publish meanwhile
@@ -114,8 +114,8 @@ class _TakeDown:
                 if refs != self._refs:
                     self._refs, named = refs, frozenset((*named, *self._named(refs)))
                 left_behind = self._put(encode_withdrawn(named)) if named else None
-                buried = refs.buried(Sha256.of(self._tombstone.encode()), left_behind)
-                if change_refs(self._target, self._repo, only_from(refs, buried)) is not None:
+                with_tombstone = refs.with_tombstone(Sha256.of(self._tombstone.encode()), left_behind)
+                if change_refs(self._target, self._repo, only_from(refs, with_tombstone)) is not None:
                     return named
                 self._context.go_on()  # somebody moved a name, and what it names is to be known before it goes
 
@@ -128,17 +128,17 @@ class _TakeDown:
         withdraw_digests(self._target.store, mine)
         try:
             for batch in batches(mine, _BATCH):
-                self._beat()
+                self._keep_alive()
                 self._remove(batch)
         finally:
-            self._look_again(marks)
-        give_digests(self._target.store, named)
+            self._recheck_removed(marks)
+        release_digests(self._target.store, named)
         while (tombstone := (refs := read_refs(self._target.store, self._repo)).tombstone) is not None:
             more = left_behind(self._target.store, refs) - frozenset(named)
             if more:  # of a sync that wrote over the tombstone, and put it back
                 self._remove_all(more)
                 return
-            if change_refs(self._target, self._repo, only_from(refs, refs.buried(tombstone))) is not None:
+            if change_refs(self._target, self._repo, only_from(refs, refs.with_tombstone(tombstone))) is not None:
                 return
 
     def _report(self) -> TakenDown:
@@ -173,10 +173,10 @@ class _TakeDown:
         return digest
 
     def _marks(self) -> Marks:
-        """What all others name. Raises what a Roll and Marks do: then nothing may be removed."""
+        """What all others name. Raises what a PublishedRepos and Marks do: then nothing may be removed."""
         expected = Expected(self._target, self._context.remembered(self._target.name))
         others = _Others(self._target, expected, self._repo)
-        marks = Marks(self._target.store, others, self._mapper, self._beat)
+        marks = Marks(self._target.store, others, self._mapper, self._keep_alive)
         marks.refresh()
         return marks
 
@@ -194,21 +194,21 @@ class _TakeDown:
             self._context.pause(self._target.settling_time)
             if read_refs(self._target.store, self._repo).tombstone is not None:
                 return named
-            named = self._bury(named)
+            named = self._put_tombstone(named)
         raise StoreUnavailable("another machine publishes it again and again: stop its sync, and run this again")
 
     def _remove(self, digests: Sequence[Sha256]) -> None:
-        """Look at their times, and remove at once what was not put or used since the notice."""
-        assert self._notice is not None  # noqa: S101  for the type checker: a rehearsal removes nothing
-        looked = Elapsed(self._context)
+        """Stat their times, and remove at once what was not put or used since the notice."""
+        assert self._notice is not None  # noqa: S101  for the type checker: a preview removes nothing
+        since_stat = Elapsed(self._context)
         found = [(one, stat) for one, stat in zip(digests, self._stats(digests), strict=True) if stat is not None]
         old = {one: stat.size for one, stat in found if stat.modified < self._notice.now}
         self._spared += len(found) - len(old)
         if not old:
             return
-        self._beat()
+        self._keep_alive()
         settling = self._target.settling_time
-        if not settling or looked() <= settling * _IN_TIME:
+        if not settling or since_stat() <= settling * _IN_TIME:
             self._removed |= old
             self._target.store.delete([blob_key(one) for one in old])
         elif len(old) == 1:
@@ -217,11 +217,11 @@ class _TakeDown:
             for half in batches(old, (len(old) + 1) // 2):
                 self._remove(half)
 
-    def _look_again(self, marks: Marks) -> None:
+    def _recheck_removed(self, marks: Marks) -> None:
         """Say it where a snapshot that was published meanwhile names what was removed: only `verify` can heal that."""
         if not self._removed:
             return
-        marks.insist(lambda error: self._problems.append(str(error)))
+        marks.collect_errors(lambda error: self._problems.append(str(error)))
         try:
             marks.refresh()
             named = sorted(one for one in self._removed if one in marks)
@@ -239,13 +239,13 @@ class _TakeDown:
     def _stats(self, digests: Iterable[Sha256]) -> list[Stat | None]:
         return list(self._mapper(self._target.store.stat, [blob_key(digest) for digest in digests]))
 
-    def _beat(self) -> None:
+    def _keep_alive(self) -> None:
         self._context.go_on()
         if self._notice is not None:
             self._notice.renew()
 
 
-class _Others(Roll):
+class _Others(PublishedRepos):
     """All repos of a target but one."""
 
     def __init__(self, target: Target, expected: Expected, repo: Repo) -> None:
@@ -259,7 +259,7 @@ class _Others(Roll):
         return (one for one in super().moves() if one[0] != self._left_out)
 
 
-def _closing(target: Target, refs: Refs, tombstone: Tombstone) -> Tombstone:
+def _with_closed(target: Target, refs: Refs, tombstone: Tombstone) -> Tombstone:
     """The same with whether the upstream had closed the repo; what nobody can read any more is closed."""
     told = next(read_infos(target.store, refs, (DEFAULT_BRANCH,)), {})
     return replace(tombstone, closed=bool(refs.snapshots) and (CLOSED in refs.attachments or closed_by(told)))

@@ -202,36 +202,36 @@ class _OneTarget:
         self._done.snapshots += len(refs.snapshots)
         if self._repair_documents():  # what the lost documents named was not looked at
             self._blobs(self._walk.repo(repo, self._refs(repo)), (key, digest), 0)
-        self._mark(key + "\0", "", 0)  # after this repo, before any other
+        self._save_checkpoint(key + "\0", "", 0)  # after this repo, before any other
 
     def _blobs(self, nodes: Iterator[Node], at: tuple[str, str], passed: int | None) -> None:
         """Noted in the order of the walk, while the readers are ahead by some blobs: none of them waits for the others
         to end with a large one.
         """
-        ahead, marked = _Ahead(), _Marks()
+        ahead, interval = _Ahead(), _CheckpointInterval()
         try:
             for position, node in enumerate(nodes, 1):
                 if passed is None or position <= passed:
                     continue
                 self._context.go_on()
                 wanted = self._wants(node)
-                ahead.add(position, node, self._readers.submit(self._look, node) if wanted else None)
+                ahead.add(position, node, self._readers.submit(self._hash, node) if wanted else None)
                 while ahead.is_full:
-                    self._note_first(ahead, marked, at)
+                    self._note_first(ahead, interval, at)
             while ahead.waiting:
-                self._note_first(ahead, marked, at)
+                self._note_first(ahead, interval, at)
         finally:
             ahead.cancel()
 
-    def _note_first(self, ahead: _Ahead, marked: _Marks, at: tuple[str, str]) -> None:
+    def _note_first(self, ahead: _Ahead, interval: _CheckpointInterval, at: tuple[str, str]) -> None:
         position, node, found = ahead.first()
         if found is None:
             self._done.skipped += 1
         else:
             self._note(node, found)
-        if marked.due(0 if found is None else found.count) or not ahead.waiting:
+        if interval.due(0 if found is None else found.count) or not ahead.waiting:
             self._context.go_on()
-            self._mark(*at, position)
+            self._save_checkpoint(*at, position)
 
     def _note(self, node: Node, found: BlobFinding) -> None:
         self._done.blobs += 1
@@ -242,7 +242,7 @@ class _OneTarget:
             self._blob_fault(node, found)
         self._context.tell(Verified(self._done.blobs, self._done.bytes, len(self._done.faults)))
 
-    def _look(self, node: Node) -> BlobFinding:
+    def _hash(self, node: Node) -> BlobFinding:
         if node.read is not None or self._given_up:
             return BlobFinding(node.read or 0)
         return self._hasher.blob(node.digest, node.file, self._attempts)
@@ -315,7 +315,7 @@ class _OneTarget:
             self._target.name, place.repo.kind, place.repo.id, place.commit or "", place.path, digest, problem
         )
 
-    def _mark(self, key: str, refs: str, position: int) -> None:
+    def _save_checkpoint(self, key: str, refs: str, position: int) -> None:
         self._done.target, self._done.key, self._done.refs, self._done.position = self._target.name, key, refs, position
         self._done.save(self._checkpoint)
 
@@ -357,7 +357,7 @@ def _size(node: Node) -> int:
     return 0 if node.file is None else node.file.size
 
 
-class _Marks:
+class _CheckpointInterval:
     """Says when a checkpoint is due."""
 
     def __init__(self) -> None:

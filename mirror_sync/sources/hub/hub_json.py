@@ -70,8 +70,8 @@ def resolved_of(asked: Repo, item: Any) -> Resolved:
     described = {name: item[name] for name in _KEPT[asked.kind] if name in item and name not in _NOT_DESCRIBED}
     check_plain(described)
     return Resolved(
-        asked=asked,
-        current=Repo(asked.kind, _text(item["id"])),
+        queried=asked,
+        canonical=Repo(asked.kind, _text(item["id"])),
         commit=CommitId(_text(item["sha"])),
         terms=_terms_of(item),
         described=described,

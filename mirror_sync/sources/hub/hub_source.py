@@ -150,7 +150,7 @@ class HubSource(Source):
             answer = self._get(asked, f"{_info_path(repo, revision)}{_DESCRIBED[repo.kind]}")
             found = resolved_of(repo, json_of(answer.body))
             if found.renamed and _revision_part(revision) not in answer.url:
-                answer = self._get(asked, f"{_info_path(found.current, revision)}{_DESCRIBED[repo.kind]}")
+                answer = self._get(asked, f"{_info_path(found.canonical, revision)}{_DESCRIBED[repo.kind]}")
                 found = resolved_of(repo, json_of(answer.body))
             if CommitId.matches(revision) and found.commit != revision:
                 raise bad_answer(asked, f"asked for commit {revision}, got {found.commit}")

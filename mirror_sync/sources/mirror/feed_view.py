@@ -1,6 +1,6 @@
 """The feed of another mirror: one conditional call says of all its repos which have changed.
 
-It is a hint: who goes by it looks at each repo itself within a day, whatever it says. See domain/catalogue/feed.py.
+It is a hint: who goes by it checks each repo itself within a day, whatever it says. See domain/catalogue/feed.py.
 """
 
 from __future__ import annotations

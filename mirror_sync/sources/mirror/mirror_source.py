@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from mirror_sync.domain.attested import LARGEST_ATTESTED, Attested
-from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, STATEMENT, STATEMENT_SIGNATURE, Ref, Refs
 from mirror_sync.domain.content.snapshot import Root, description, read_shard, sort_key
@@ -50,7 +50,7 @@ from mirror_sync.sources.hub.hub_json import UNREADABLE, commits_of, json_of, re
 from mirror_sync.sources.mirror.feed_view import FeedView
 from mirror_sync.sources.mirror.readers import MirrorReader
 
-FULL_LOOK = 24 * 3600.0  # seconds within which each repo is looked at itself, whatever a feed says
+FULL_CHECK = 24 * 3600.0  # seconds within which each repo is checked itself, whatever a feed says
 _HISTORY = 50  # commits, as from the Hub
 _SHARDS, _ROOTS, _COMMITS = 4, 16, 1024  # that are kept in memory: shards and roots as documents, commits as digests
 _K = TypeVar("_K")
@@ -64,22 +64,22 @@ documents.
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A refs.json as it was read: its SHA-256, when it was looked at itself, and the serial of its statement."""
+    """A refs.json as it was read: its SHA-256, when it was checked itself, and the serial of its statement."""
 
     digest: str
-    looked: float
+    checked: float
     serial: int
     body: bytes
 
     def encode(self) -> bytes:
-        return json.dumps([self.digest, self.looked, self.serial]).encode() + b"\n" + self.body
+        return json.dumps([self.digest, self.checked, self.serial]).encode() + b"\n" + self.body
 
     @classmethod
     def decode(cls, kept: bytes) -> _Seen:
         """ValueError, TypeError for anything else."""
         head, _, body = kept.partition(b"\n")
-        digest, looked, serial = json.loads(head)
-        return cls(str(digest), float(looked), int(serial), body)
+        digest, checked, serial = json.loads(head)
+        return cls(str(digest), float(checked), int(serial), body)
 
 
 class MirrorSource(Source):
@@ -187,7 +187,7 @@ class MirrorSource(Source):
         """There is no elsewhere."""
 
     def anew(self, repos: Collection[Repo]) -> None:
-        """They are looked at themselves, whatever the feed says."""
+        """They are checked themselves, whatever the feed says."""
         self._moved.update(repos)
 
     def attested(self, repo: Repo, commit: CommitId) -> Attested:
@@ -213,7 +213,7 @@ class MirrorSource(Source):
         named = self._feed.repos()
         name, now = f"names/{sought.kind}", self._clock()
         with suppress(StoreError, ValueError):
-            if named is not None and now - float(self._memory.recall(name, "") or b"0") < FULL_LOOK:
+            if named is not None and now - float(self._memory.recall(name, "") or b"0") < FULL_CHECK:
                 return set(named)
         try:
             listed = set(self._reader.repos(sought.kind))
@@ -233,7 +233,7 @@ class MirrorSource(Source):
         self._roots.put((repo, commit), digest)
         described = self._described(repo, revision, commit, digest)
         if CLOSED in refs.attachments:
-            described |= json.loads(CLOSING.body)
+            described |= json.loads(CLOSED_MARK.body)
         with self._reading(repo):
             found = resolved_of(repo, {"id": repo.id, **described, "sha": commit})
         return replace(found, provenance=digest)
@@ -261,7 +261,7 @@ class MirrorSource(Source):
         body = self._reader.refs(repo, "" if seen is None else seen.digest)
         now = self._clock()
         if body is None and seen is not None:
-            seen = replace(seen, looked=now)
+            seen = replace(seen, checked=now)
             refs = self._given(repo, seen.body)
         else:
             refs = self._given(repo, body or b"")
@@ -306,9 +306,9 @@ class MirrorSource(Source):
         return None
 
     def _is_doubted(self, repo: Repo, seen: _Seen) -> bool:
-        """Whether a repo is to be looked at itself; what was looked at together is not all looked at together again."""
+        """Whether a repo is to be checked itself; what was checked together is not all checked together again."""
         spread = 1 - hashlib.sha256(str(repo).encode()).digest()[0] / 1024
-        if repo in self._moved or not 0 <= self._clock() - seen.looked < FULL_LOOK * spread:
+        if repo in self._moved or not 0 <= self._clock() - seen.checked < FULL_CHECK * spread:
             return True
         return self._feed.digest_of(repo) != seen.digest
 

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from mirror_sync.domain.content.manifest import RemoteFile
-from mirror_sync.domain.content.upstream import BudgetState, Found, Heads, Resolved, Stead
+from mirror_sync.domain.content.upstream import BudgetState, Fallback, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId, Promise
 from mirror_sync.domain.job.ranking import Sought
 from mirror_sync.domain.policy.gone import TokenStatus
@@ -39,7 +39,7 @@ class FailoverSource(Wrapper):
 
     One that fails again and again is left alone, as `breaker` says, the only one, too; when all are, the call fails at
     once, and says when it is worth repeating (`Resting`). When none answers, the first one's error leaves. What another
-    than the first tells of a repo says so (`Stead`). `clock` in seconds, from any start.
+    than the first tells of a repo says so (`Fallback`). `clock` in seconds, from any start.
     """
 
     def __init__(
@@ -74,20 +74,20 @@ class FailoverSource(Wrapper):
             items = self._begin(self._as_written, lambda source: _not_empty(source, source.search(sought)), answers)
         except EmptyList:
             return
-        stead = self._stead(answers)
+        fallback = self._fallback(answers)
         for item in items:
-            yield replace(item, stead=stead) if isinstance(item, Resolved) else item
+            yield replace(item, fallback=fallback) if isinstance(item, Resolved) else item
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         answers = Answers()
         heads = self._ask(self._as_written, lambda source: source.heads(repos), answers)
-        stead = self._stead(answers)
-        return replace(heads, found=tuple(replace(head, stead=stead) for head in heads.found))
+        fallback = self._fallback(answers)
+        return replace(heads, found=tuple(replace(head, fallback=fallback) for head in heads.found))
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         answers = Answers()
         found = self._ask(self._as_written, lambda source: source.resolve(repo, revision), answers)
-        return replace(found, stead=self._stead(answers))
+        return replace(found, fallback=self._fallback(answers))
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """Falls over at the first file; a later error leaves, and the next call asks another source first."""
@@ -162,11 +162,11 @@ class FailoverSource(Wrapper):
             answers.resting.remove(index)
             yield index
 
-    def _stead(self, answers: Answers) -> Stead | None:
+    def _fallback(self, answers: Answers) -> Fallback | None:
         """Who answered where it was not the first."""
         if answers.answered == 0:
             return None
-        return Stead(str(self._all[answers.answered].source), silent=0 not in answers.refused)
+        return Fallback(str(self._all[answers.answered].source), silent=0 not in answers.refused)
 
     def _begin(self, order: Sequence[int], call: Callable[[Source], Iterator[_T]], answers: Answers) -> Iterator[_T]:
         """A list whose first item has come, if there is one."""

@@ -31,7 +31,7 @@ class RenamedSource(Wrapper):
         for found in self._source.search(self._sought(sought)):
             try:
                 if isinstance(found, Resolved):
-                    yield self._here(found, self._names.published(found.asked))
+                    yield self._here(found, self._names.published(found.queried))
                 else:
                     yield self._names.published(found) if isinstance(found, Repo) else found
             except ValueError:  # longer than an id may be, say
@@ -46,7 +46,7 @@ class RenamedSource(Wrapper):
     def heads(self, repos: Collection[Repo]) -> Heads:
         asked = {self._names.upstream(repo): repo for repo in repos}
         heads = self._source.heads([*asked])
-        return replace(heads, found=tuple(self._here(one, asked[one.asked]) for one in heads.found))
+        return replace(heads, found=tuple(self._here(one, asked[one.queried]) for one in heads.found))
 
     def refs(self, repo: Repo) -> tuple[Ref, ...]:
         return self._source.refs(self._names.upstream(repo))
@@ -89,10 +89,10 @@ class RenamedSource(Wrapper):
         named: dict[str, Any] = {key: current.id for key in ("id", "modelId") if key in found.described}
         if "author" in found.described:
             named["author"] = current.owner
-        return replace(found, asked=asked, current=current, described={**found.described, **named})
+        return replace(found, queried=asked, canonical=current, described={**found.described, **named})
 
     def _current(self, found: Resolved, asked: Repo) -> Repo:
         try:
-            return self._names.published(found.current) if found.renamed else asked
+            return self._names.published(found.canonical) if found.renamed else asked
         except ValueError:  # its new name makes none here: it keeps the one it has
             return asked

@@ -95,12 +95,12 @@ class ServerProof:
         with self._lock:
             if self._marks is None:
                 with store_errors(self._where, operation="ListObjectsV2"):
-                    self._marks = self._look(client)
+                    self._marks = self._probe(client)
         if self._marks and not said.marked:
             with store_errors(self._where, key, "HeadObject"):
                 self._ask_again(client, key)
 
-    def _look(self, client: S3Client) -> bool:
+    def _probe(self, client: S3Client) -> bool:
         """Whether the bucket marks its answers. Who may not list is told so by S3, in words that no other has."""
         try:
             answer = client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)

@@ -1,7 +1,7 @@
-"""Which repos a target publishes, as a prune has to know it: what is not on this roll is removed.
+"""Which repos a target publishes, as a prune has to know it: what is not among them is removed.
 
 A refs.json that is there and is not read, or a list that does not have it, would make all that it names look like left
-over. Nothing of ours ever removes one, so every doubt of the roll ends the prune of that target before anything goes.
+over. Nothing of ours ever removes one, so every doubt of them ends the prune of that target before anything goes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreUnav
 from mirror_sync.ports.store import Store, read_refs_json
 
 
-class Roll:
+class PublishedRepos:
     """The repos of one target through one prune: listed again and again, and never fewer than before.
 
     `whole` is shown every list, and raises where it lacks what must be there.
@@ -27,7 +27,7 @@ class Roll:
         self._doubt: Callable[[MirrorError], None] = _stop
         self._known: frozenset[Repo] = frozenset()
 
-    def insist(self, doubt: Callable[[MirrorError], None]) -> None:
+    def collect_errors(self, doubt: Callable[[MirrorError], None]) -> None:
         """From now on, nothing more being removed, what is wrong with a list is told to `doubt`, and no end of it."""
         self._doubt = doubt
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from mirror_sync.domain.content.held_note import CLOSING
+from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.refs import CLOSED, Refs
 from mirror_sync.domain.content.upstream import Resolved
-from mirror_sync.domain.work import Edit, NoChange, Task
+from mirror_sync.domain.work import Edit, Task, TaskResult
 from mirror_sync.engine.sync.published_view import PublishedView
 
 _SAID = {
@@ -22,17 +22,12 @@ _SAID = {
 }
 
 
-def may_close(refs: Refs, resolved: Resolved) -> bool:
-    """Whether `closing` may find anything to say; not of most repos, which are open, and were."""
+def may_need_closed_mark(refs: Refs, resolved: Resolved) -> bool:
+    """Whether `with_closed_mark` may find anything to say; not of most repos, which are open, and were."""
     return CLOSED in refs.attachments or resolved.terms.gated is True or resolved.terms.private is True
 
 
-def reopens(refs: Refs, resolved: Resolved) -> bool:
-    """Whether an answer would open what was closed."""
-    return CLOSED in refs.attachments and not (resolved.terms.gated or resolved.terms.private)
-
-
-def closing(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, found: NoChange) -> NoChange:
+def with_closed_mark(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, found: TaskResult) -> TaskResult:
     """The same with the edit by which refs.json, as it was read, says what the upstream says now, where it does not.
 
     Reads documents of the target only of a repo that is closed upstream, and once for each of its states. StoreError.
@@ -40,7 +35,7 @@ def closing(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, fou
     after = refs if found.edit is None else found.edit.after
     terms, noted = resolved.terms, CLOSED in after.attachments
     closes = terms.gated is True or terms.private is True
-    opens = terms.gated is False and terms.private is False and resolved.stead is None
+    opens = terms.gated is False and terms.private is False and resolved.fallback is None
     found = replace(found, closed=closes)
     if noted == closes or not (closes or opens) or (closes and not after.snapshots):
         return found
@@ -48,7 +43,7 @@ def closing(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, fou
         return found
     documents = () if found.edit is None else found.edit.documents
     if closes:
-        told, documents = after.with_attachments({CLOSED: CLOSING.digest}), (*documents, CLOSING)
+        told, documents = after.with_attachments({CLOSED: CLOSED_MARK.digest}), (*documents, CLOSED_MARK)
     else:
         told = after.without_attachment(CLOSED)
     edit = Edit(refs, told, documents)
