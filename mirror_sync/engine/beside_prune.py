@@ -256,7 +256,7 @@ class PruneGuard:
         unreferenced: Callable[[], Iterable[Sha256]] | None,
         put: Callable[[], T],
     ) -> T:
-        """Call `put`, which writes refs.json, when all that the snapshot's root names is sure to stay; return its answer.
+        """Call `put`, which writes refs.json, when all that the snapshot names is sure to stay; return its answer.
 
         `unreferenced` gives what of that no published snapshot names which `put` shall find published still, the root
         first; None: nothing. Raises PruneConflict, before or after `put` was called.

@@ -140,10 +140,10 @@ class RunContext:
 
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` remembers the
     last check of what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has
-    done what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
-    is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can tell.
-    `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of a job are worked on by the
-    threads of this process.
+    done what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by
+    which it is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can
+    tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of a job are worked on by
+    the threads of this process.
     """
 
     sources: Mapping[str, Source]

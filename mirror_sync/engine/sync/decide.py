@@ -14,25 +14,20 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import withdrawn_reason
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.job.job import Job, owners, rival
-from mirror_sync.domain.outcome.report import STALE, WITHDRAWN, RepoOutcome
-from mirror_sync.domain.policy.decisions import STRANGER, RuleKey
+from mirror_sync.domain.job.job import Job, rival
+from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome
+from mirror_sync.domain.policy.decisions import RuleKey
 from mirror_sync.domain.policy.gone import Gone
-from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.policy.rules import Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.repo import Repo
-from mirror_sync.domain.work import Base, Edit, Plan, Seen, Task, TaskResult, held, remarks, stopped, unconfirmed_code
+from mirror_sync.domain.work import Base, Edit, Plan, Seen, Task, TaskResult, remarks, stopped, unconfirmed_code
 from mirror_sync.engine.beside_prune import shards_beside_prunes
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.known_contents import present
 from mirror_sync.engine.published import (
     Mapper,
-    Past,
-    identity_of,
     pinned_remark,
     read_listing,
-    read_past,
     read_refs,
     read_root,
     shard_reader,
@@ -41,6 +36,7 @@ from mirror_sync.engine.published import (
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
 from mirror_sync.engine.sync.closed_repos import with_closed_mark
+from mirror_sync.engine.sync.doubts import Doubts, way_back
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
 from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
@@ -190,7 +186,7 @@ class Decider:
 
     def _resolved(self, change: Change) -> TaskResult | Change:
         task, refs, resolved = change.task, change.refs, change.resolved
-        settled = self._unchanged(task, refs, resolved) or self._doubted(task, refs, resolved)
+        settled = self._unchanged(task, refs, resolved) or self._doubts.doubted(task, refs, resolved)
         if settled is not None:
             return settled
         there = self._same_snapshot(task, refs, resolved)
@@ -248,7 +244,7 @@ class Decider:
         planned = self._planned(change, base)
         if not _replaces(task, refs, base):
             return replace(planned, plan=replace(planned.plan, delete_files=0, delete_bytes=0))
-        return replace(planned, remark=self._way_back(task, resolved, base))
+        return replace(planned, remark=way_back(self.target.store, task, resolved, base))
 
     def _planned(self, change: Change, base: Base | None) -> Change:
         listing = change.listing
@@ -307,84 +303,6 @@ class Decider:
         facts = self.published_view.root(task.repo, task.revision, digest)
         return None if facts is None else (commit, facts)
 
-    def _doubted(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
-        """Held before anything is listed: what is told of the name is of another repo, or older than what is there."""
-        stranger = self._stranger(task, refs, resolved)
-        verdict = Verdict(RuleKey.GUARD, Outcome.HELD, stranger, STRANGER, pinned=True)
-        if stranger and self.judge.candidate(task, refs, resolved).approval(verdict) is not None:
-            stranger = ""
-        if stranger and refs.snapshots:
-            return held(resolved.commit, stranger, STRANGER, (verdict,))
-        if stranger:
-            reason = f"{stranger}; what was published is withdrawn"
-            return TaskResult(RepoOutcome.HELD, resolved.commit, reason, STRANGER, verdicts=(verdict,))
-        age = self._doubt_of_age(task, refs, resolved)
-        doubt = Verdict(RuleKey.GUARD, Outcome.HELD, age, STALE)
-        return held(resolved.commit, age, STALE, (doubt,)) if age else None
-
-    def _stranger(self, task: Task, refs: Refs, resolved: Resolved) -> str:
-        """Why the upstream's repo is another one than the published, or the withdrawn, of its name."""
-        told = Identity.of(resolved.described)
-        if not told or not refs.is_known:
-            return ""
-        return task.job.guard.stranger(identity_of(self.target.store, refs, (DEFAULT_BRANCH, task.revision)), told)
-
-    def _doubt_of_age(self, task: Task, refs: Refs, resolved: Resolved) -> str:
-        """Why what another endpoint than the first tells of a name may be older than what is published.
-
-        Only the first one's word moves a name back, or a person's; whether the first was silent or has no such thing
-        makes no difference.
-        """
-        fallback, published = resolved.fallback, refs.commit_of(task.revision)
-        if fallback is None or published is None or published == resolved.commit or CommitId.matches(task.revision):
-            return ""
-        if task.job.guard.follows(published, resolved.commit):
-            return ""
-        age = self._age(task, refs, published, resolved)
-        told = (
-            f"{fallback.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}, {age}"
-        )
-        move = task.job.guard.move(published, resolved.commit)
-        return age and f"{told}: if that is meant, add '{move}' to guard.accept of the job"
-
-    def _age(self, task: Task, refs: Refs, published: CommitId, resolved: Resolved) -> str:
-        """Why a commit may be older than the published one; empty when it comes after that, or has a later date.
-
-        A call for its history, unless what is published says it.
-        """
-        root = self._root(refs, published)
-        past = Past() if root is None else read_past(self.target.store, root)
-        if resolved.commit in past.ids:
-            return f"which is older than {published}"
-        if self._may_be_given_up(task, refs, resolved.commit):
-            return f"which was published before under another name, or given up for {published}"
-        try:
-            history = self.source.history(task.repo, resolved.commit)
-            made = moment(history[0].date)
-        except NO_SIDE:
-            history, made = (), moment(str(resolved.described.get("lastModified")))
-        later = made is not None and past.date is not None and made > past.date
-        if later or published in {commit.id for commit in history}:
-            return ""
-        return f"and does not show that this is newer than {published}"
-
-    def _may_be_given_up(self, task: Task, refs: Refs, commit: CommitId) -> bool:
-        """Whether a commit is published and nothing says why but a name that has left it.
-
-        One that a job pins by its id is there for that, and tells nothing of names.
-        """
-        if commit not in refs.snapshots or commit in refs.named:
-            return False
-        pinning = (task.job, *owners(self.jobs, task.job.target, task.repo))  # whatever name led to it
-        return not any(commit in job.revisions for job in pinning)
-
-    def _way_back(self, task: Task, resolved: Resolved, base: Base | None) -> str:
-        """What a report says of a name that goes back, which is to be seen: `base` is what it stands for now."""
-        if base is None or base.root.commit == resolved.commit:  # of which other files are wanted now
-            return ""
-        back = resolved.commit in read_past(self.target.store, base.root).ids
-        return f"{task.revision} goes back from {base.root.commit}, which is newer" if back else ""
-
     def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> tuple[Sieve, Unproved | None]:
         """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
         sieve = Sieve(task.job.selection)
@@ -405,6 +323,10 @@ class Decider:
             listing.empty()
             return self._list(task, commit, listing, tries - 1)
         return sieve, unproved
+
+    @property
+    def _doubts(self) -> Doubts:
+        return Doubts(self.source, self.target.store, self.jobs, self.judge, self._root)
 
     def _same_snapshot(self, task: Task, refs: Refs, resolved: Resolved) -> Base | None:
         """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""
@@ -432,7 +354,9 @@ class Decider:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None
         only = _only_a_ref(change, there, (0, 0) if replaced is None else listing.leaving)
-        return replace(only, remark="; ".join(filter(None, (self._way_back(task, resolved, replaced), only.remark))))
+        return replace(
+            only, remark="; ".join(filter(None, (way_back(self.target.store, task, resolved, replaced), only.remark)))
+        )
 
     def _objection(self, task: Task, refs: Refs, base: Base | None, listing: FileTable, listed: int) -> str:
         """The guard's: only what the same name stands for now is replaced, and only like is compared with like.
