@@ -43,6 +43,7 @@ PARTS = {
     for part in [
         Part("venv", ("python3-venv",), "everything: no environment can be made", modules=("ensurepip",)),
         Part("curl", ("curl",), "the checks with curl", programs=("curl",)),
+        Part("patch", ("patch",), "the diffs of CONTRIBUTING", programs=("patch",)),
         Part("shells", ("dash", "busybox"), "get.sh in each shell", programs=("dash", "busybox")),
         Part(
             "nginx",

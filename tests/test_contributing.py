@@ -11,6 +11,8 @@ from shutil import copytree, ignore_patterns
 
 import pytest
 
+from tests.requirements import need
+from tests.sources.reading import DESCRIBED
 from tests.standin import Hub
 
 ROOT = Path(__file__).parents[1]
@@ -35,6 +37,30 @@ upstreams: {written: {kind: texts, url: texts.json}}
 targets: {mirror: {url: target}}
 licenses: {allow: [mit]}
 jobs: [{name: all, repos: ["acme/*"]}]
+"""
+READ_TEXTS = """
+import json
+from pathlib import Path
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import BadAnswer, RevisionNotFound, Unreachable
+from mirror_sync.sources.texts import TextsSource
+
+file, tiny = Path("texts.json"), Repo.parse("acme/tiny")
+source = TextsSource(file)
+found = source.resolve(tiny, "main")
+print(json.dumps([str(source), sorted(found.described)]))
+for body, error in (
+    ('{"acme/tiny": {"README.md": "another"}}', RevisionNotFound),
+    ("{", BadAnswer),
+    (None, Unreachable),
+):
+    file.unlink() if body is None else file.write_text(body, encoding="utf-8")
+    try:
+        list(source.list(tiny, found.commit))
+    except error as said:
+        assert type(said) is error, said
+    else:
+        raise AssertionError(body)
 """
 PRINT_CHANGED = """
 import sys
@@ -131,6 +157,27 @@ def test_a_kind_of_upstream_that_is_added_as_shown_is_synced_from(copy: Path) ->
     bodies = {path.read_bytes() for path in (copy / "target/blobs").rglob("*") if path.is_file()}
     assert {text.encode() for text in TEXTS["acme/tiny"].values()} <= bodies
     assert b"b" not in bodies
+
+
+def test_a_kind_of_upstream_that_is_added_as_shown_says_what_the_contract_asks_for_and_what_went_wrong(
+    copy: Path,
+) -> None:
+    (copy / "texts.json").write_text(json.dumps(TEXTS), encoding="utf-8")
+    apply(copy, KIND)
+    spoken, described = json.loads(run(copy, "-c", READ_TEXTS))
+    assert (spoken, set(described)) == ("texts.json", DESCRIBED)
+
+
+def test_every_diff_is_one_that_patch_applies(copy: Path) -> None:
+    need("patch")
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    diffs = re.findall(r"```diff\n(.*?)```", text, re.DOTALL)
+    assert len(diffs) == text.count("```diff")
+    for diff in diffs:
+        done = subprocess.run(
+            ["patch", "-p1", "--dry-run"], cwd=copy, input=diff, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_kind_of_upstream_that_is_added_is_named_where_one_is_mistyped(copy: Path) -> None:

@@ -22,6 +22,8 @@ from tests.standin.modelscope import ModelScope
 LARGE = 10 * 1024 * 1024 + 3  # bytes: LFS on the Hub and in a directory alike
 README = b"---\nlicense: mit\ntags: [tiny]\n---\n# Tiny\n"
 TINY = Repo.parse("acme/tiny")
+DESCRIBED = {"id", "author", "private", "gated", "disabled", "tags", "cardData", "lastModified"}
+"""What every source tells in `Resolved.described`."""
 FILES: dict[str, Content] = {
     "README.md": Memory(README),
     "config.json": Memory(b'{"hidden_size": 8}'),

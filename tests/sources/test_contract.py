@@ -31,6 +31,7 @@ from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from mirror_sync.state.target_memory import mirror_memory
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.sources.reading import (
+    DESCRIBED,
     FILES,
     LARGE,
     TINY,
@@ -124,7 +125,7 @@ def test_a_branch_resolves_to_a_commit_and_the_terms_at_it(any_source: Source) -
 
 def test_a_description_is_what_clients_want_and_does_not_change_by_itself(any_source: Source) -> None:
     described = any_source.resolve(TINY, "main").described
-    assert {"id", "author", "private", "gated", "disabled", "tags", "cardData", "lastModified"} <= described.keys()
+    assert described.keys() >= DESCRIBED
     assert described["id"] == "acme/tiny"
     assert described["cardData"]["license"] == "mit"
     assert not CHANGING & described.keys()
