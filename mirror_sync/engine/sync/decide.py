@@ -269,9 +269,8 @@ class Decider:
             settled = stopped(resolved, judged, judged.objection, published=published)
         if settled is None:
             return Seen(resolved, refs)
-        return self.with_closed_mark(task, refs, resolved, replace(settled, edit=_found_again(refs))).with_source(
-            resolved
-        )
+        settled = replace(settled, edit=_found_again(refs))
+        return self.with_closed_mark(task, refs, resolved, settled).with_source(resolved)
 
     def with_closed_mark(self, task: Task, refs: Refs, resolved: Resolved, found: TaskResult) -> TaskResult:
         """The same with what refs.json has to say of who may read the repo: see closed_repos.py."""
@@ -354,9 +353,8 @@ class Decider:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
         replaced = base if _replaces(task, refs, base) else None
         only = _only_a_ref(change, there, (0, 0) if replaced is None else listing.leaving)
-        return replace(
-            only, remark="; ".join(filter(None, (way_back(self.target.store, task, resolved, replaced), only.remark)))
-        )
+        back = way_back(self.target.store, task, resolved, replaced)
+        return replace(only, remark="; ".join(filter(None, (back, only.remark))))
 
     def _objection(self, task: Task, refs: Refs, base: Base | None, listing: FileTable, listed: int) -> str:
         """The guard's: only what the same name stands for now is replaced, and only like is compared with like.

@@ -130,9 +130,8 @@ def publish_refs(target: Target, change: Change, root: Sha256, stamp: Stamp) -> 
         if base is not None and base.digest not in refs.snapshots.values():
             raise PruneConflict(repo)
         from_fallback = change.resolved.fallback is not None
-        return refs.with_snapshot(change.resolved.commit, root, change.ref, from_fallback=from_fallback).logged(
-            refs, *stamp
-        )
+        moved = refs.with_snapshot(change.resolved.commit, root, change.ref, from_fallback=from_fallback)
+        return moved.logged(refs, *stamp)
 
     put = change_refs(target, repo, named)
     assert put is not None  # noqa: S101  for the type checker: `named` raises, or names it

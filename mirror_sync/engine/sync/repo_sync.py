@@ -136,9 +136,8 @@ def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
     """For whoever remembers earlier checks: the machine that runs the job, wherever the repo was synced."""
     if report.published is None or report.commit is None:
         return report
-    return replace(
-        report, lag_seconds=lag(report.commit, report.committed, report.published, context.last_check(report))
-    )
+    last = context.last_check(report)
+    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, last))
 
 
 def report_of(item: Task | Unlisted, settled: TaskResult) -> RepoReport:

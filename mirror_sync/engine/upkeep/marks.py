@@ -57,10 +57,8 @@ class Marks:
         Raises StoreError; KeyMissing and DocumentError where a snapshot cannot be followed to its leaves, and what
         `PublishedRepos.repos` raises.
         """
-        for (
-            repo,
-            refs,
-        ) in self._published.moves():  # first: what is no move any more stands in refs.json
+        # moves first: what is none any more stands in the refs.json already
+        for repo, refs in self._published.moves():
             self._follow_move(repo, refs)
         for repos in batches(self._published.repos(), AT_ONCE):
             self._keep_alive()

@@ -121,10 +121,10 @@ def _moved(context: RunContext, target: Target, repo: Repo, decide: Decide) -> M
             return there
 
         try:
-            if made.led_to is None:
+            if made.new_commit is None:
                 put()
             else:
-                guard.publish_name(made.led_to, put)
+                guard.publish_name(made.new_commit, put)
         except PruneConflict:
             _take_back(target, repo, made, context.now())
             raise
@@ -148,7 +148,7 @@ class _Prepared:
     anew: bool
 
     @property
-    def led_to(self) -> CommitId | None:
+    def new_commit(self) -> CommitId | None:
         """The commit that a name is led to; None where it is taken away, or a pin."""
         return None if self.move.after == self.move.before else self.move.after
 

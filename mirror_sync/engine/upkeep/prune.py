@@ -144,10 +144,8 @@ class _Sweep:
         self._may_be_empty, self._notice = given.may_be_empty, notice
         self._now, self._horizon = now, now - self._target.grace.total_seconds()
         self._published = given.published
-        self._took, self._since = (
-            0.0,
-            Elapsed(self._context),
-        )  # how long the last marking of what is published took; its end
+        self._took = 0.0  # seconds that the last marking of what is published took
+        self._since = Elapsed(self._context)  # its end
         self._removed = SpilledMap()
         self._recorded = False  # that blobs are removed
 
