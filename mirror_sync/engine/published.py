@@ -22,7 +22,6 @@ from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.traffic import PublishedSnapshot
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.domain.work import Task
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
 from mirror_sync.ports.store import (
     MAX_DESCRIPTION,
@@ -137,15 +136,15 @@ def why_pinned(store: Store, refs: Refs) -> str:
     return f"main is pinned to {refs.commit_of(DEFAULT_BRANCH)}{said}"
 
 
-def pinned_remark(store: Store, task: Task, refs: Refs, commit: CommitId, *, fetched: bool = False) -> str:
+def pinned_remark(store: Store, repo: Repo, refs: Refs, commit: CommitId, *, fetched: bool = False) -> str:
     """What a report says of a main that a person keeps where it is, while the upstream's is at `commit`.
 
     `fetched`: that was brought just now, and the report is about it.
     """
     said = why_pinned(store, refs)
-    if refs.commit_of(task.revision) == commit:
+    if refs.commit_of(DEFAULT_BRANCH) == commit:
         return said
-    free = f"mirror-sync unpin {task.repo} lets main follow again"
+    free = f"mirror-sync unpin {repo} lets main follow again"
     if fetched:
         return f"fetched {commit}, which is here by its id alone: {said}, and stays there; {free}"
     return f"{said}; the upstream's is {commit}, which is here by its id: {free}"

@@ -40,8 +40,8 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 105, 330),
     ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 135, 470),
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 170, 530),
-    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 253, 610),
-    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 280, 670),
+    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 254, 610),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 281, 670),
 }
 HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 296, 690)
 

@@ -56,7 +56,7 @@ def test_without_trust_and_policy_a_run_makes_the_calls_that_it_made_before_ther
     target = plain.mirror._context().targets["it"]
     store, looks = Counting(plain.plain), Counting(target.read_cache)
     object.__setattr__(target, "store", store)
-    object.__setattr__(target, "looks", looks)
+    object.__setattr__(target, "read_cache", looks)
     told: dict[str, Any] = {}
     for what in STORE:
         if what == "another commit":

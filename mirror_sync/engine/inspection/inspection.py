@@ -65,7 +65,7 @@ class Inspection:
             raise PruneConflict(change.task.repo) from error
 
     def revisit(self, change: Change) -> Change:
-        """Adds the verdicts of today on a published snapshot, onto which a name is to move. Raises as `inspect` does.
+        """Adds the verdicts of today on a published snapshot, onto which a name is to move. PruneConflict, MirrorError.
 
         What was found when it was published counts, as it does for the files that a new commit shares with it.
         """

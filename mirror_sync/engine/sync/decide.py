@@ -288,7 +288,7 @@ class Decider:
         remark, commit = remarks(resolved), resolved.commit
         shown, facts = commit, root
         if pinned:
-            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task, refs, commit))))
+            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task.repo, refs, commit))))
             shown, facts = self._kept_main(task, refs) or (commit, root)
         code = unconfirmed_code(resolved) or (PINNED if pinned else "")
         of = facts.files, facts.size

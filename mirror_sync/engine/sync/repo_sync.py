@@ -311,7 +311,7 @@ class SnapshotMaker:
             hear(job_run.target, change.listing)
         task, commit = change.task, change.resolved.commit
         if now.pins(task.revision):  # by now, also where a person was quicker than this sync
-            pinned = pinned_remark(job_run.target.store, task, now, commit, fetched=True)
+            pinned = pinned_remark(job_run.target.store, task.repo, now, commit, fetched=True)
             change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
         return replace(change, refs=now, published=published)
 
