@@ -29,7 +29,7 @@ class Task:
     """One revision of one repo to bring up to date; `resolved` where a listing has answered already.
 
     `head` is what a listing told in passing: enough where nothing has moved. `asked` is what the job calls the repo,
-    where it is published under another id.
+    where it is published under another id. `chosen`: why a `select` takes it; empty where the job names it.
     """
 
     job: Job
@@ -38,6 +38,7 @@ class Task:
     resolved: Resolved | None = None
     head: Resolved | None = None
     asked: Repo | None = None
+    chosen: str = ""
 
     @property
     def ordered(self) -> Repo:

@@ -98,6 +98,25 @@ class Misses:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """A repo that readers asked for: by so many requests, or downloads where it is mirrored, the last one about `last`
+    (ISO 8601). `missed`: it is not mirrored.
+    """
+
+    repo: Repo
+    requests: int
+    clients: int
+    last: str
+    missed: bool
+
+    @property
+    def text(self) -> str:
+        """Why it is wanted, for a person."""
+        what = "missed: {} requests" if self.missed else "read: {} downloads"
+        return f"{what.format(f'{self.requests:,}')} of {self.clients:,} readers, last at {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedSnapshot:
     """A mirrored snapshot, and since when."""
 

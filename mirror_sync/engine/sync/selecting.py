@@ -1,0 +1,118 @@
+"""What a job's `select` takes at this run and why, and what it took before and still looks after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mirror_sync.domain.content.refs import DEFAULT_BRANCH
+from mirror_sync.domain.content.upstream import Found, Resolved, Shortfall
+from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.ranking import Demand, Ranking
+from mirror_sync.domain.outcome.traffic import Wanted
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.context import RunContext
+from mirror_sync.errors import Disabled, NotFoundOrPrivate, RevisionNotFound, StoreError, UpstreamError
+from mirror_sync.ports.memory import ReadCache
+from mirror_sync.ports.source import Catalogue
+
+_TRIES = 5  # names for each place, that are asked for: readers ask for names that nobody has
+_REMEMBERED = 10_000  # repos that a select took
+_ABSENT = (NotFoundOrPrivate, Disabled, RevisionNotFound)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The repos that take a place, in their order, each with what is known of it, and why it takes one."""
+
+    listed: Mapping[Repo, Resolved | None]
+    why: Mapping[Repo, str]
+    short: Shortfall | None
+
+
+def ranked(found: Iterable[Found], ranking: Ranking) -> Choice:
+    """What an upstream ranks first."""
+    short = None
+    listed: dict[Repo, Resolved | None] = {}
+    why: dict[Repo, str] = {}
+    for item in found:
+        if isinstance(item, Shortfall):
+            short = item
+            continue
+        repo, resolved = (item, None) if isinstance(item, Repo) else (item.asked, item)
+        listed[repo] = resolved
+        why[repo] = f"number {len(listed)} by {(resolved and resolved.rank) or ranking.sort}"
+    return Choice(listed, why, short)
+
+
+def wanted(context: RunContext, job: Job, ranking: Ranking, source: Catalogue, jobs: Sequence[Job]) -> Choice | None:
+    """What readers of the job's target ask for and the upstream has, one call for each name; None where nobody counted.
+
+    A name that the upstream has not takes no place; five names for each place are asked for, at the most. What cannot
+    be read takes one: its own task says why. DocumentError where nobody can tell what readers ask for; Interrupted.
+    """
+    counted = context.demand(job.target)
+    if counted is None:
+        return None
+    listed: dict[Repo, Resolved | None] = {}
+    why: dict[Repo, str] = {}
+    known: set[Repo] = set()
+    names = list(_candidates(counted, job, ranking, jobs))
+    asked = 0
+    for one in names[: _TRIES * ranking.limit]:
+        if len(listed) == ranking.limit:
+            break
+        asked += 1
+        try:
+            context.go_on()
+            resolved = source.resolve(one.repo, DEFAULT_BRANCH)
+        except _ABSENT:
+            continue
+        except UpstreamError:
+            listed[one.repo], why[one.repo] = None, one.text
+            continue
+        if resolved.current in known or not _fits(ranking, resolved):
+            continue
+        known.add(resolved.current)
+        listed[one.repo], why[one.repo] = resolved, one.text
+    short = len(listed) < ranking.limit and asked > len(listed)
+    return Choice(listed, why, Shortfall(asked, asked < len(names)) if short else None)
+
+
+def _candidates(counted: Sequence[Wanted], job: Job, ranking: Ranking, jobs: Sequence[Job]) -> Iterator[Wanted]:
+    """What another job names takes no place: it is that one's to bring."""
+    others = [other for other in jobs if other.ranking is None and other.target == job.target]
+    for one in counted:
+        counts = (one.missed or ranking.demand is Demand.TRAFFIC) and one.clients >= ranking.clients
+        if counts and job.names(one.repo) and not any(other.names(one.repo) for other in others):
+            yield one
+
+
+def _fits(ranking: Ranking, resolved: Resolved) -> bool:
+    return not ranking.licenses or bool(resolved.terms.licenses & set(ranking.licenses))
+
+
+class TakenBefore:
+    """What a job's select took, by what this machine remembers: whatever it has no word of, it leaves alone."""
+
+    def __init__(self, looks: ReadCache, job: Job) -> None:
+        self._looks, self._name = looks, f"chosen/{job.name}"
+
+    def among(self, mirrored: Iterable[Repo], choice: Choice) -> list[Repo]:
+        """Of what is published, what it takes now or took before; both are remembered from now on."""
+        before = self._recall()
+        now = {*choice.listed, *(one.current for one in choice.listed.values() if one is not None)}
+        kept = [repo for repo in mirrored if repo in now or str(repo) in before]
+        self._remember([*map(str, kept), *(str(repo) for repo in now)])
+        return kept
+
+    def _recall(self) -> frozenset[str]:
+        with suppress(StoreError, ValueError, TypeError):
+            return frozenset(map(str, json.loads(self._looks.recall(self._name, "") or b"[]")))
+        return frozenset()
+
+    def _remember(self, names: Collection[str]) -> None:
+        with suppress(StoreError):
+            self._looks.remember(self._name, "", json.dumps(sorted(set(names))[:_REMEMBERED]).encode())
