@@ -14,7 +14,7 @@ from mirror_sync.config.load import load
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job.road_gauge import AGAIN, RoadGauge
+from mirror_sync.domain.job.way_gauge import AGAIN, RoadGauge
 from mirror_sync.domain.outcome.events import Event, RoadLeft, RoadTaken
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Repo

@@ -21,6 +21,7 @@ from mirror_sync.domain.job.upstreams import (
     HubUpstream,
     MirrorUpstream,
     ModelScopeUpstream,
+    Prefer,
     Timeouts,
     Upstream,
 )
@@ -164,6 +165,12 @@ class HubEntry(UpstreamKeys):
         description="Addresses of the hub, tried in order when one does not answer; {url, token} for one's own token.",
         examples=[["https://huggingface.co"]],
     )
+    prefer: Prefer = Field(
+        default=Prefer.ORDER,
+        description="Of several endpoints, which gives files: order, as they are written; fastest, as it is measured. "
+        "What a name stands for is asked of the first either way.",
+        examples=["fastest"],
+    )
     token: SecretStr | None = Field(
         default=None,
         description="The access token, best as ${NAME:-}, for the first endpoint's server; empty reads anonymously.",
@@ -203,6 +210,7 @@ class HubEntry(UpstreamKeys):
             endpoints=tuple(tokens),
             token=_token(self, place, around) or None,
             tokens={url: token for url, token in tokens.items() if token is not None},
+            prefer=self.prefer,
             timeouts=self.timeouts.timeouts,
             reserve=self.reserve,
             allow_private=self.allow_private,
