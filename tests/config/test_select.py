@@ -43,7 +43,7 @@ LIMIT = "jobs[0].select.limit: must be a whole number from 1 to 1000, like 20"
         ("{from: misses, sort: likes}", "4:28: jobs[0].select: sort is what a hub is asked by, and from: misses asks"),
         ("{from: traffic, tags: [a]}", "4:28: jobs[0].select: tags is what a hub is asked by, and from: traffic asks"),
         ("{sort: likes, clients: 2}", "4:28: jobs[0].select: clients is for from: misses or from: traffic"),
-        ("{from: misses, clients: 0}", "4:28: jobs[0].select: clients is for from: misses or from: traffic"),
+        ("{from: misses, clients: 0}", "4:52: jobs[0].select.clients: must be a whole number from 1 to 9999, like 2"),
         ("{author: Qwen, limit: 0}", f"4:50: {LIMIT}"),
         ("{author: Qwen, limit: 100000}", f"4:50: {LIMIT}"),
         ("{author: Qwen, limit: all}", f"4:50: {LIMIT}"),

@@ -60,6 +60,11 @@ Author = Annotated[str, scalars.from_text(_author), scalars.TEXT]
 RepoName = Annotated[str, scalars.from_text(_left_out), scalars.TEXT]
 Tag = Annotated[str, scalars.from_text(_tag), scalars.TEXT]
 HubLicense = Annotated[str, scalars.from_text(_license), scalars.TEXT]
+Clients = Annotated[
+    int,
+    PlainValidator(partial(scalars.several, most=9999, like=2)),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 9999}, scalars.VARIABLE]}),
+]
 Limit = Annotated[
     int,
     PlainValidator(partial(scalars.several, most=MOST_RANKED, like=20)),
@@ -82,7 +87,7 @@ class SelectEntry(Keys):
         "also what they read. What more of them ask for comes first.",
         examples=["misses"],
     )
-    clients: scalars.Count | None = Field(
+    clients: Clients | None = Field(
         default=None,
         description="Beside from: only what at least so many readers asked for; 1 when left out.",
         examples=[2],
@@ -132,8 +137,8 @@ class SelectEntry(Keys):
             raise ValueError(
                 f"{odd[0]} is what a hub is asked by, and from: {self.demand} asks none; remove it or from"
             )
-        if self.clients is not None and not (self.demand and self.clients):
-            raise ValueError("clients is for from: misses or from: traffic, and at least 1; remove it")
+        if self.clients is not None and not self.demand:
+            raise ValueError("clients is for from: misses or from: traffic; remove it")
         beyond = next((name for name in self.without or () if self.author and "/" in name), None)
         if beyond is not None:
             raise ValueError(
