@@ -59,8 +59,7 @@ class LocalMemory:
 
 def _may_mean(job: Job, row: RepoStatus, repo: Repo) -> bool:
     """A job that may take any repo there is has only to do with what it took."""
-    wide = job.ranking is not None and job.ranking.is_wide
-    return job.means(repo) and (not wide or row.job == job.name)
+    return job.means(repo) and (not job.is_wide or row.job == job.name)
 
 
 def _names(job: Job, status: RepoStatus) -> bool:

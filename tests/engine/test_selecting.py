@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.job import Job, agreed_on_gone
 from mirror_sync.domain.job.ranking import Demand, Ranking
+from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.outcome.events import RankingCutShort
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
 from mirror_sync.domain.outcome.traffic import Wanted
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.repo import Repo, RepoPattern
+from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.errors import DocumentError
 from mirror_sync.state.target_memory import SqliteReadCache
 from tests.engine.workshop import Workshop, job
@@ -83,15 +86,40 @@ def test_a_plan_says_why_each_was_chosen(popular: Hub, site: Workshop) -> None:
 
 
 def test_what_falls_out_is_kept_up_to_date_and_what_it_never_took_is_left_alone(popular: Hub, site: Workshop) -> None:
-    """Whoever published it: here it would be withdrawn, as the hub has no such repo."""
+    """Whoever published it: here it would be withdrawn, as the hub has switched off what has its name."""
     popular.model("own/model", license="mit").commit({"f": "own"})
     site.sync(job("own/model", name="own"))
-    popular.remove("own/model")
+    popular.model("own/model", disabled=True)
     site.sync(selecting())
     popular.model("o4/d", downloads=9000)
     newer = popular.model("o2/b").commit({"f": "newer"})
     assert outcomes(site.sync(selecting())) == {"o4/d": "published", "o1/a": "unchanged", "o2/b": "published"}
     assert (site.commit("o2/b"), site.files("own/model")) == (newer, {"f": b"own"})
+
+
+def test_what_no_job_names_keeps_all_its_versions_beside_a_select_of_everything(popular: Hub, site: Workshop) -> None:
+    """As models of our own do: only what the select took goes by its retention."""
+    own = popular.model("own/model", license="mit")
+    for number in range(3):
+        for name in ("own/model", "o1/a"):
+            popular.model(name, license="mit").commit({"f": f"{name} {number}"})
+        site.sync(job("own/model", name="own"), selecting(1))
+    assert own.head() == site.commit("own/model")
+    ranking = replace(selecting(1), retention=Retention(snapshots=1, age=timedelta(0)))
+    site.ahead = timedelta(days=100)
+    Prune(site.context, [ranking]).run()
+    assert (len(site.refs("own/model").snapshots), len(site.refs("o1/a").snapshots)) == (3, 1)
+    forget(site)
+    Prune(site.context, [ranking]).run()
+    assert len(site.refs("own/model").snapshots) == 3
+
+
+def test_what_another_job_names_goes_by_what_that_one_says() -> None:
+    """Else a select of everything would be the mildest word about every repo there is."""
+    named = job("o1/a", name="named", on_gone=OnGone.WITHDRAW)
+    everything = selecting(on_gone=OnGone.KEEP)
+    said = [agreed_on_gone([named, everything], "bucket", Repo.parse(name)) for name in ("o1/a", "o2/b")]
+    assert said == [OnGone.WITHDRAW, OnGone.KEEP]
 
 
 def test_without_its_memory_what_fell_out_stays_as_it_is(popular: Hub, site: Workshop) -> None:

@@ -121,7 +121,7 @@ class _Expansion:
         if short is not None:
             self._tell_short(short, len(listed))
         mirrored = list(filter(self._job.names, self._mirrored.matching(pattern)))
-        if ranking is not None and ranking.is_wide:
+        if self._job.is_wide:
             mirrored = TakenBefore(self._context.targets[self._job.target].looks, self._job).among(mirrored, choice)
         if not listed and not mirrored and not self._by_demand:
             raise NotFoundOrPrivate(_nothing(pattern, short))

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH
 from mirror_sync.domain.content.upstream import Found, Resolved, Shortfall
-from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.job.ranking import Demand, Ranking
 from mirror_sync.domain.outcome.traffic import Wanted
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.errors import Disabled, NotFoundOrPrivate, RevisionNotFound, StoreError, UpstreamError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.source import Catalogue
 
 _TRIES = 5  # names for each place, that are asked for: readers ask for names that nobody has
-_REMEMBERED = 10_000  # repos that a select took
 _ABSENT = (NotFoundOrPrivate, Disabled, RevisionNotFound)
 
 
@@ -60,8 +59,9 @@ def wanted(context: RunContext, job: Job, ranking: Ranking, source: Catalogue, j
     why: dict[Repo, str] = {}
     known: set[Repo] = set()
     names = list(_candidates(counted, job, ranking, jobs))
+    few = [one for one in names[: _TRIES * ranking.limit] if job.only is None or one.repo in job.only]
     asked = 0
-    for one in names[: _TRIES * ranking.limit]:
+    for one in few:
         if len(listed) == ranking.limit:
             break
         asked += 1
@@ -102,17 +102,35 @@ class TakenBefore:
 
     def among(self, mirrored: Iterable[Repo], choice: Choice) -> list[Repo]:
         """Of what is published, what it takes now or took before; both are remembered from now on."""
-        before = self._recall()
+        before = self.recall()
         now = {*choice.listed, *(one.current for one in choice.listed.values() if one is not None)}
         kept = [repo for repo in mirrored if repo in now or str(repo) in before]
         self._remember([*map(str, kept), *(str(repo) for repo in now)])
         return kept
 
-    def _recall(self) -> frozenset[str]:
+    def recall(self) -> frozenset[str]:
+        """Their names; empty where nothing is remembered."""
         with suppress(StoreError, ValueError, TypeError):
             return frozenset(map(str, json.loads(self._looks.recall(self._name, "") or b"[]")))
         return frozenset()
 
     def _remember(self, names: Collection[str]) -> None:
         with suppress(StoreError):
-            self._looks.remember(self._name, "", json.dumps(sorted(set(names))[:_REMEMBERED]).encode())
+            self._looks.remember(self._name, "", json.dumps(sorted(set(names))).encode())
+
+
+class Concerned:
+    """Which jobs have to do with a repo that a target publishes: those that own it, but for a select that may take any
+    repo there is and has not taken this one. Whose models of our own have no job keeps them as nobody's.
+    """
+
+    def __init__(self, target: Target, jobs: Sequence[Job]) -> None:
+        self._target, self._jobs = target.name, jobs
+        wide = (job for job in jobs if job.is_wide and job.target == target.name)
+        self._taken = {job.name: TakenBefore(target.looks, job).recall() for job in wide}
+
+    def __call__(self, repo: Repo) -> tuple[Job, ...]:
+        name = str(repo)
+        return tuple(
+            job for job in owners(self._jobs, self._target, repo) if name in self._taken.get(job.name, (name,))
+        )
