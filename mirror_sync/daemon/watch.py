@@ -18,7 +18,7 @@ from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.job import Cron, Every, Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
-from mirror_sync.domain.job.way_gauge import Pace
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
@@ -60,7 +60,7 @@ class WatchedMirror(Protocol):
         """What the rate limits leave, by upstream and kind of call."""
         ...
 
-    def speeds(self) -> Mapping[str, Mapping[str, Pace]]:
+    def speeds(self) -> Mapping[str, Mapping[str, WayPace]]:
         """How quick each of several endpoints is, by upstream and address."""
         ...
 

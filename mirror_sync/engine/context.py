@@ -18,7 +18,7 @@ from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
-from mirror_sync.domain.outcome.traffic import Wanted
+from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.work import WorkItem
@@ -168,7 +168,7 @@ class RunContext:
     tokens: Callable[[], Sequence[AccessToken] | None] = lambda: None
     signer: str = ""
     repos_at_once: int = REPOS_AT_ONCE
-    demand: Callable[[str], Sequence[Wanted] | None] = lambda target: None
+    demand: Callable[[str], Sequence[WantedRepo] | None] = lambda target: None
 
     @property
     def by(self) -> Actor:

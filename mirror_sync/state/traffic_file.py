@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mirror_sync.domain.outcome.traffic import TrafficReport, Wanted
+from mirror_sync.domain.outcome.traffic import TrafficReport, WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.owners import write_anew
@@ -88,7 +88,7 @@ def kept_repos(folder: Path, target: str) -> tuple[str, str, dict[str, tuple[int
         raise ValueError(f"no report of traffic: {error!r}") from error
 
 
-def kept_demand(folder: Path, target: str) -> tuple[Wanted, ...] | None:
+def kept_demand(folder: Path, target: str) -> tuple[WantedRepo, ...] | None:
     """What readers asked for by the last report, what more of them asked for first. None where nothing was counted.
 
     OSError, ValueError where what was cannot be read. Names that no repo can have are left out.
@@ -102,7 +102,7 @@ def kept_demand(folder: Path, target: str) -> tuple[Wanted, ...] | None:
         missed = [(one, int(one["requests"]), str(one["last"]), True) for one in kept["misses"]]
         read = [(one, int(one["downloads"]), str(kept["last"]), False) for one in kept["repos"]]
         found = [
-            Wanted(repo, requests, int(one["clients"]), last, missed=is_missed)
+            WantedRepo(repo, requests, int(one["clients"]), last, missed=is_missed)
             for one, requests, last, is_missed in (*missed, *read)
             if (repo := _repo(one["repo"])) is not None
         ]

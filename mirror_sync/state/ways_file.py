@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.way_gauge import Pace
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Event, RoadTaken, RunFinished
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.owners import PRIVATE, write_anew
@@ -42,7 +42,7 @@ class Ways:
     """What is known of roads by job, and of endpoints by upstream and address."""
 
     roads: Mapping[str, RoadBytes] = field(default_factory=dict)
-    endpoints: Mapping[str, Mapping[str, Pace]] = field(default_factory=dict)
+    endpoints: Mapping[str, Mapping[str, WayPace]] = field(default_factory=dict)
 
     def of(self, jobs: Collection[Job]) -> Ways:
         """What concerns these jobs as they are now: their roads, and the endpoints that their upstreams still have."""
@@ -67,7 +67,7 @@ class WaysCounter:
     `speeds` are those of all upstreams by now.
     """
 
-    def __init__(self, folder: Path, speeds: Callable[[], Mapping[str, Mapping[str, Pace]]]) -> None:
+    def __init__(self, folder: Path, speeds: Callable[[], Mapping[str, Mapping[str, WayPace]]]) -> None:
         self._folder, self._speeds = folder, speeds
         self._counted: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._lock = threading.Lock()
@@ -117,6 +117,6 @@ def kept_ways(folder: Path) -> Ways:
     return Ways()
 
 
-def _pace(kept: Mapping[str, Any]) -> Pace:
+def _pace(kept: Mapping[str, Any]) -> WayPace:
     asked, errors = int(kept["asked"]), int(kept["errors"])
-    return Pace(float(kept["first_byte"]), float(kept["rate"]), asked, errors, bool(kept["taken"]))
+    return WayPace(float(kept["first_byte"]), float(kept["rate"]), asked, errors, bool(kept["taken"]))

@@ -21,7 +21,7 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
-from mirror_sync.domain.outcome.traffic import Wanted
+from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.memory_budget import MemoryBudget
@@ -103,7 +103,7 @@ class Assembly:
             context = replace(context, memory=MemoryBudget(_EDGE_MEMORY), repos_at_once=1)
         return inspecting(context, self._settings.state_dir, self._stop)
 
-    def _demand(self, target: str) -> Sequence[Wanted] | None:
+    def _demand(self, target: str) -> Sequence[WantedRepo] | None:
         """As `traffic` counted it on this machine."""
         from mirror_sync.state.traffic_file import kept_demand  # few jobs ask for it
 

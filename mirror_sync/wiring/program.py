@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mirror_sync.domain.content.difference import Difference
     from mirror_sync.domain.content.upstream import BudgetState
     from mirror_sync.domain.job.job import Job
-    from mirror_sync.domain.job.way_gauge import Pace
+    from mirror_sync.domain.job.way_gauge import WayPace
     from mirror_sync.domain.outcome.report import RunReport
     from mirror_sync.domain.outcome.rescan_report import RescanReport
     from mirror_sync.engine.context import RunContext
@@ -281,7 +281,7 @@ class Mirror:
         context = self._context.made
         return {} if context is None else {name: source.budget() for name, source in context.sources.items()}
 
-    def speeds(self) -> Mapping[str, Mapping[str, Pace]]:
+    def speeds(self) -> Mapping[str, Mapping[str, WayPace]]:
         """By upstream and address, how quick each of several endpoints is; empty before the first run."""
         context = self._context.made
         return {} if context is None else {name: source.speeds() for name, source in context.sources.items()}

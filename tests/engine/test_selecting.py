@@ -14,7 +14,7 @@ from mirror_sync.domain.job.ranking import Demand, Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.outcome.events import RankingCutShort
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
-from mirror_sync.domain.outcome.traffic import Wanted
+from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.upkeep.prune import Prune
@@ -156,7 +156,7 @@ def test_a_list_that_breaks_at_its_second_page_brings_nothing_and_takes_nothing(
 def asked_for(site: Workshop, *wanted: tuple[str, int, bool]) -> None:
     """By so many readers; whether it was missed."""
     found = tuple(
-        Wanted(Repo.parse(name), clients * 3, clients, "2026-11-29T00:00:00Z", missed=missed)
+        WantedRepo(Repo.parse(name), clients * 3, clients, "2026-11-29T00:00:00Z", missed=missed)
         for name, clients, missed in sorted(wanted, key=lambda one: -one[1])
     )
     site.context = replace(site.context, demand=lambda target: found)

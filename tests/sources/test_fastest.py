@@ -128,7 +128,8 @@ def test_small_files_measure_the_first_byte_alone(pair: Pair) -> None:
     pair.paced[0].first = 0.5
     assert [pair.fetch(SMALL) for _ in range(4)] == [0, 1, 1, 1]
     slow, quick = pair.source.speeds().values()
-    assert (slow.first_byte, slow.rate, quick.rate) == (pytest.approx(0.5), 0.0, 0.0)
+    assert slow.first_byte == pytest.approx(0.5)
+    assert (slow.rate, quick.rate) == (0.0, 0.0)
     assert (slow.taken, quick.taken) == (False, True)
 
 
@@ -180,7 +181,8 @@ def test_in_their_order_they_are_measured_and_not_chosen(hub: Hub, transport: Tr
         pair.paced[0].first = 9.0
         assert [pair.fetch() for _ in range(3)] == [0, 0, 0]
         slow, unknown = pair.source.speeds().values()
-        assert (slow.first_byte, slow.taken, slow.asked) == (pytest.approx(9.0), True, 3)
+        assert slow.first_byte == pytest.approx(9.0)
+        assert (slow.taken, slow.asked) == (True, 3)
         assert (unknown.first_byte, unknown.taken, unknown.asked) == (0.0, False, 0)
 
 

@@ -13,7 +13,7 @@ from mirror_sync.app.next_runs import JobLine
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.bounds import plain
-from mirror_sync.domain.job.way_gauge import Pace
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -158,7 +158,7 @@ def _ways(inventory: Inventory) -> Iterator[str]:
         yield f"upstream {upstream}: files come first by {', then '.join(told)}"
 
 
-def _pace(pace: Pace) -> str:
+def _pace(pace: WayPace) -> str:
     """first byte after 80 ms, 42 MB/s, 3 of 40 failed."""
     told = [f"first byte after {pace.first_byte * 1000:,.0f} ms"] if pace.first_byte else []
     told += [f"{in_bytes(round(pace.rate))}/s"] if pace.rate else []

@@ -24,7 +24,7 @@ SLOW = 4.0  # times slower than another, from which on what is on its way is giv
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class WayPace:
     """What is measured of a way: seconds until a first byte comes, bytes a second of one stream; 0: not measured.
 
     Of `asked` questions `errors` had no answer, none to its end, or a wrong one. `taken`: it is the one that is taken.
@@ -81,7 +81,7 @@ class WayGauge(ABC):
         self._taken = self._best(able)
         return self._taken
 
-    def paces(self) -> list[Pace]:
+    def paces(self) -> list[WayPace]:
         """Of each way."""
         return [self._pace(way) for way in range(len(self._ways))]
 
@@ -130,20 +130,20 @@ class WayGauge(ABC):
         better = [way for way in able if way != taken and self.is_quicker(self._pace(way), current)]
         return min(better, key=lambda way: self.cost(self._pace(way)), default=taken)
 
-    def _pace(self, way: int) -> Pace:
+    def _pace(self, way: int) -> WayPace:
         one = self._ways[way]
-        return Pace(one.first, one.rate, one.asked, one.errors, way == self._taken)
+        return WayPace(one.first, one.rate, one.asked, one.errors, way == self._taken)
 
     @abstractmethod
-    def is_measured(self, pace: Pace) -> bool:
+    def is_measured(self, pace: WayPace) -> bool:
         """Whether enough is known of a way to choose it."""
 
     @abstractmethod
-    def is_quicker(self, other: Pace, taken: Pace) -> bool:
+    def is_quicker(self, other: WayPace, taken: WayPace) -> bool:
         """Whether a way is so much quicker than the one that is taken that it is worth a change."""
 
     @abstractmethod
-    def cost(self, pace: Pace) -> float:
+    def cost(self, pace: WayPace) -> float:
         """The lower, the better."""
 
     def _measure(self, one: _MeasuredWay) -> None:
@@ -167,13 +167,13 @@ class RoadGauge(WayGauge):
         """Whether what comes by a way is so much slower than way 0 that it is worth leaving."""
         return bool(way) and count * SLOW < self._ways[0].rate * seconds
 
-    def is_measured(self, pace: Pace) -> bool:
+    def is_measured(self, pace: WayPace) -> bool:
         return bool(pace.rate)
 
-    def is_quicker(self, other: Pace, taken: Pace) -> bool:
+    def is_quicker(self, other: WayPace, taken: WayPace) -> bool:
         return other.rate > GAIN * taken.rate
 
-    def cost(self, pace: Pace) -> float:
+    def cost(self, pace: WayPace) -> float:
         return -pace.rate
 
 
@@ -184,10 +184,10 @@ class EndpointGauge(WayGauge):
     again.
     """
 
-    def is_measured(self, pace: Pace) -> bool:
+    def is_measured(self, pace: WayPace) -> bool:
         return bool(pace.first_byte)
 
-    def is_quicker(self, other: Pace, taken: Pace) -> bool:
+    def is_quicker(self, other: WayPace, taken: WayPace) -> bool:
         if not (other.first_byte and taken.first_byte):
             return bool(other.first_byte)
         size = _PART if other.rate and taken.rate else 0
@@ -195,5 +195,5 @@ class EndpointGauge(WayGauge):
         gained = yours - mine
         return gained > _FLOOR and (yours > CLEARLY * mine or (gained > LATE and yours > GAIN * mine))
 
-    def cost(self, pace: Pace) -> float:
+    def cost(self, pace: WayPace) -> float:
         return pace.seconds(_PART)

@@ -98,7 +98,7 @@ class Misses:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRepo:
     """A repo that readers asked for: by so many requests, or downloads where it is mirrored, the last one about `last`
     (ISO 8601). `missed`: it is not mirrored.
     """

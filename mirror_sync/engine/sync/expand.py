@@ -20,7 +20,7 @@ from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.sync.heads import ListedBefore, asks_lists, heads_of
 from mirror_sync.engine.sync.hints import Hints
-from mirror_sync.engine.sync.selecting import Choice, TakenBefore, ranked, wanted
+from mirror_sync.engine.sync.selecting import Selected, TakenBefore, ranked, wanted
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
 from mirror_sync.ports.source import Catalogue
 
@@ -132,14 +132,14 @@ class _Expansion:
         beyond = [repo for repo in mirrored if repo not in listed]
         return listed | self._doubted(str(pattern), listed, mirrored), beyond
 
-    def _choice(self, pattern: RepoPattern) -> Choice:
+    def _choice(self, pattern: RepoPattern) -> Selected:
         ranking = self._job.ranking
         if ranking is None:
             found = self._source.search(pattern)
-            return Choice(dict(_entry(item) for item in found if not isinstance(item, Shortfall)), {}, None)
+            return Selected(dict(_entry(item) for item in found if not isinstance(item, Shortfall)), {}, None)
         if ranking.demand is None:
             return ranked(self._source.search(ranking), ranking)
-        return wanted(self._context, self._job, ranking, self._source, self._jobs) or Choice({}, {}, None)
+        return wanted(self._context, self._job, ranking, self._source, self._jobs) or Selected({}, {}, None)
 
     @property
     def _by_demand(self) -> bool:

@@ -11,7 +11,7 @@ from mirror_sync.domain.content.refs import DEFAULT_BRANCH
 from mirror_sync.domain.content.upstream import Found, Resolved, Shortfall
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.job.ranking import Demand, Ranking
-from mirror_sync.domain.outcome.traffic import Wanted
+from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.errors import Disabled, NotFoundOrPrivate, RevisionNotFound, StoreError, UpstreamError
@@ -23,7 +23,7 @@ _ABSENT = (NotFoundOrPrivate, Disabled, RevisionNotFound)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selected:
     """The repos that take a place, in their order, each with what is known of it, and why it takes one."""
 
     listed: Mapping[Repo, Resolved | None]
@@ -31,7 +31,7 @@ class Choice:
     short: Shortfall | None
 
 
-def ranked(found: Iterable[Found], ranking: Ranking) -> Choice:
+def ranked(found: Iterable[Found], ranking: Ranking) -> Selected:
     """What an upstream ranks first."""
     short = None
     listed: dict[Repo, Resolved | None] = {}
@@ -43,10 +43,10 @@ def ranked(found: Iterable[Found], ranking: Ranking) -> Choice:
         repo, resolved = (item, None) if isinstance(item, Repo) else (item.asked, item)
         listed[repo] = resolved
         why[repo] = f"number {len(listed)} by {(resolved and resolved.rank) or ranking.sort}"
-    return Choice(listed, why, short)
+    return Selected(listed, why, short)
 
 
-def wanted(context: RunContext, job: Job, ranking: Ranking, source: Catalogue, jobs: Sequence[Job]) -> Choice | None:
+def wanted(context: RunContext, job: Job, ranking: Ranking, source: Catalogue, jobs: Sequence[Job]) -> Selected | None:
     """What readers of the job's target ask for and the upstream has, one call for each name; None where nobody counted.
 
     A name that the upstream has not takes no place; five names for each place are asked for, at the most. What cannot
@@ -78,10 +78,10 @@ def wanted(context: RunContext, job: Job, ranking: Ranking, source: Catalogue, j
         known.add(resolved.current)
         listed[one.repo], why[one.repo] = resolved, one.text
     short = len(listed) < ranking.limit and asked > len(listed)
-    return Choice(listed, why, Shortfall(asked, asked < len(names)) if short else None)
+    return Selected(listed, why, Shortfall(asked, asked < len(names)) if short else None)
 
 
-def _candidates(counted: Sequence[Wanted], job: Job, ranking: Ranking, jobs: Sequence[Job]) -> Iterator[Wanted]:
+def _candidates(counted: Sequence[WantedRepo], job: Job, ranking: Ranking, jobs: Sequence[Job]) -> Iterator[WantedRepo]:
     """What another job names takes no place: it is that one's to bring."""
     others = [other for other in jobs if other.ranking is None and other.target == job.target]
     for one in counted:
@@ -100,7 +100,7 @@ class TakenBefore:
     def __init__(self, looks: ReadCache, job: Job) -> None:
         self._looks, self._name = looks, f"chosen/{job.name}"
 
-    def among(self, mirrored: Iterable[Repo], choice: Choice) -> list[Repo]:
+    def among(self, mirrored: Iterable[Repo], choice: Selected) -> list[Repo]:
         """Of what is published, what it takes now or took before; both are remembered from now on."""
         before = self.recall()
         now = {*choice.listed, *(one.current for one in choice.listed.values() if one is not None)}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirror_sync.domain.content.upstream import BudgetState
-from mirror_sync.domain.job.way_gauge import Pace
+from mirror_sync.domain.job.way_gauge import WayPace
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +49,4 @@ class Readings:
     signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     certificate_ends: float | None = None
-    speeds: Mapping[str, Mapping[str, Pace]] = field(default_factory=dict)
+    speeds: Mapping[str, Mapping[str, WayPace]] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from mirror_sync.domain.content.upstream import BudgetState, Found, Heads, Resol
 from mirror_sync.domain.digest import CommitId, Promise
 from mirror_sync.domain.job.ranking import Sought
 from mirror_sync.domain.job.upstreams import Prefer
-from mirror_sync.domain.job.way_gauge import PROBE, EndpointGauge, Pace
+from mirror_sync.domain.job.way_gauge import PROBE, EndpointGauge, WayPace
 from mirror_sync.domain.outcome.events import EndpointTaken, Observer
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
@@ -147,7 +147,7 @@ class FailoverSource(Wrapper):
         index = next((index for index in self._order() if not self._all[index].breaker.open), 0)
         return self._all[index].source.budget()
 
-    def speeds(self) -> Mapping[str, Pace]:
+    def speeds(self) -> Mapping[str, WayPace]:
         """By endpoint; none where there is but one."""
         if len(self._all) == 1:
             return {}
@@ -278,7 +278,7 @@ class FailoverSource(Wrapper):
         self._first = (index % len(self._all), self.clock() + self._loyalty)
 
 
-def _said(pace: Pace) -> tuple[float, float]:
+def _said(pace: WayPace) -> tuple[float, float]:
     return round(pace.first_byte, 3), round(pace.rate)
 
 

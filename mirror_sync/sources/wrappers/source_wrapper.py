@@ -11,7 +11,7 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import BudgetState, Found, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Sought
-from mirror_sync.domain.job.way_gauge import Pace
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.repo import Repo
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Catalogue, Source
@@ -54,7 +54,7 @@ class Wrapper(Source):
     def budget(self) -> Mapping[str, BudgetState]:
         return self._source.budget()
 
-    def speeds(self) -> Mapping[str, Pace]:
+    def speeds(self) -> Mapping[str, WayPace]:
         return self._source.speeds()
 
 
