@@ -148,6 +148,9 @@ def _mirror_url(value: object) -> str:
     return value
 
 
+_ONE_ADDRESS = "this key chooses among endpoints, which only kind: huggingface has; remove it"
+
+
 class HubEntry(UpstreamKeys):
     """A hub that speaks the Hugging Face API."""
 
@@ -198,6 +201,13 @@ class HubEntry(UpstreamKeys):
         examples=[False],
     )
 
+    @model_validator(mode="after")
+    def _has_a_choice(self) -> Self:
+        addresses = {one.url if isinstance(one, EndpointEntry) else one for one in self.endpoints}
+        if self.prefer is Prefer.FASTEST and len(addresses) == 1:
+            raise ValueError("prefer: fastest chooses among several endpoints, and there is one; remove it")
+        return self
+
     def upstream(self, place: Trail, around: Surroundings) -> HubUpstream:
         tokens: dict[str, str | None] = {}  # by address, the first of two entries for one
         for index, one in enumerate(self.endpoints):
@@ -231,6 +241,7 @@ class ModelScopeEntry(UpstreamKeys):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         "endpoints": "this key is for kind: huggingface; write url: https://...",
+        "prefer": _ONE_ADDRESS,
         "reserve": "ModelScope tells no rate limit, so that there is nothing to reserve; remove it",
     }
 
@@ -282,7 +293,7 @@ class DirectoryEntry(UpstreamKeys):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
-            ("endpoints", "token", "token_file", "timeouts", "reserve", "allow_private"),
+            ("endpoints", "prefer", "token", "token_file", "timeouts", "reserve", "allow_private"),
             "this key is for kind: huggingface; remove it",
         ),
         "unproved": "this key is for kind: modelscope, which may tell no SHA-256 of a file; remove it",
@@ -302,6 +313,7 @@ class MirrorEntry(UpstreamKeys):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         "endpoints": "a mirror has one address; write url: https://mirror.example.org",
+        "prefer": _ONE_ADDRESS,
         "reserve": "this key is for kind: huggingface; remove it",
     }
 

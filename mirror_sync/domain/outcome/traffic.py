@@ -112,8 +112,10 @@ class WantedRepo:
     @property
     def text(self) -> str:
         """Why it is wanted, for a person."""
-        what = "missed: {} requests" if self.missed else "read: {} downloads"
-        return f"{what.format(f'{self.requests:,}')} of {self.clients:,} readers, last at {self.last}"
+        asked = (
+            f"missed: {_many(self.requests, 'request')}" if self.missed else f"read: {_many(self.requests, 'download')}"
+        )
+        return f"{asked} of {_many(self.clients, 'reader')}, last at {self.last}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +319,10 @@ class Traffic:
 def _median(figures: Iterable[int]) -> int:
     """0 of none."""
     return round(median(list(figures) or [0]))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _spoken(at: datetime | None) -> str | None:
