@@ -244,3 +244,35 @@ def test_what_failed_and_fell_out_of_a_selection_is_not_held_against_the_job(hub
 def _next_second() -> None:
     """The history tells times in seconds."""
     time.sleep(1.01 - time.time() % 1)
+
+
+def test_what_readers_asked_for_in_vain_is_brought_as_the_logs_of_fronts_tell_it(tmp_path: Path) -> None:
+    """Under its name here, and by what the upstream has of it."""
+
+    def asked(name: str, client: str) -> str:
+        line = {"time": "2026-11-29T10:00:00+00:00", "client": client, "user": "", "method": "GET", "status": 404}
+        more = {"uri": f"/{name}/resolve/main/config.json", "bytes": 0, "seconds": 0.1, "range": "", "commit": ""}
+        return json.dumps({**line, **more, "agent": ""})
+
+    for name in ("x", "y"):
+        repo = tmp_path / "upstream/acme" / name
+        repo.mkdir(parents=True)
+        (repo / "README.md").write_text("---\nlicense: mit\n---\n", encoding="utf-8")
+    log = tmp_path / "access.log"
+    lines = [asked("our-acme/y", "10.0.0.1"), asked("our-acme/y", "10.0.0.2"), asked("our-no/such", "10.0.0.3")]
+    log.write_text("\n".join(lines), encoding="utf-8")
+    missed = {"name": "missed", "select": {"from": "misses"}, "as": "our-{org}/{name}"}
+    mirror = _mirror(tmp_path, {"url": str(tmp_path / "mirror")}, jobs=[missed])
+    with closing(mirror):
+        mirror.traffic("it", [str(log)])
+        (plan,) = mirror.plan().repos
+        assert (plan.repo, plan.chosen) == (
+            "our-acme/y",
+            "missed: 2 requests of 2 readers, last at 2026-11-29T10:00:00Z",
+        )
+        (report,) = mirror.sync(BY_DAEMON).repos
+        assert (report.repo, report.outcome) == ("our-acme/y", "published")
+        (mirror.settings.state_dir / "traffic-it.json").write_text("{", encoding="utf-8")
+        (report,) = mirror.sync(BY_DAEMON).repos
+        assert report.outcome == "failed"
+        assert "what readers of target it asked for cannot be read" in report.reason

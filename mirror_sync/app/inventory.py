@@ -20,12 +20,13 @@ from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.state.records import RunRecord, RunState
 from mirror_sync.state.tries import Try
+from mirror_sync.state.ways_file import Ways
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """`notes` concern more than one job. `unnamed` is remembered and asked for by no job any more. `tended` are the
-    last verify and prune of each target.
+    last verify and prune of each target, `ways` those by which files came.
     """
 
     lines: tuple[RepoStatus, ...]
@@ -34,6 +35,7 @@ class Inventory:
     unnamed: int = 0
     notes: tuple[str, ...] = ()
     tended: tuple[Tended, ...] = ()
+    ways: Ways = Ways()
 
     @property
     def mirrored(self) -> int:

@@ -46,11 +46,20 @@ class LocalMemory:
         """
         place = place_of(self._settings.targets[target])
         try:
-            rows = [row.one_repo for row in self._history().latest() if row.place == place and row.commit]
+            rows = [row for row in self._history().latest() if row.place == place and row.commit]
         except OSError as error:
             raise StoreUnavailable(f"what was published in target {target} is not known: {error}") from error
         jobs = [job for job in self._settings.jobs if job.target == target]
-        return frozenset(repo for repo in rows if repo is not None and any(job.means(repo) for job in jobs))
+        return frozenset(
+            repo
+            for row in rows
+            if (repo := row.one_repo) is not None and any(_may_mean(job, row, repo) for job in jobs)
+        )
+
+
+def _may_mean(job: Job, row: RepoStatus, repo: Repo) -> bool:
+    """A job that may take any repo there is has only to do with what it took."""
+    return job.means(repo) and (not job.is_wide or row.job == job.name)
 
 
 def _names(job: Job, status: RepoStatus) -> bool:

@@ -18,6 +18,7 @@ from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.job import Cron, Every, Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
@@ -57,6 +58,10 @@ class WatchedMirror(Protocol):
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
         """What the rate limits leave, by upstream and kind of call."""
+        ...
+
+    def speeds(self) -> Mapping[str, Mapping[str, WayPace]]:
+        """How quick each of several endpoints is, by upstream and address."""
         ...
 
     def signing_since(self, target: str) -> tuple[str, str]:
@@ -117,7 +122,7 @@ class DaemonWatch:
         budgets, disks = self._current[1].budgets(), dict(self._disks)
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         ends = _certificate_ends(self._current[0])
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, self._current[1].speeds())
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:

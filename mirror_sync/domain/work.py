@@ -29,7 +29,8 @@ class Task:
     """One revision of one repo to bring up to date; `resolved` where a listing has answered already.
 
     `repo` is the id that it is published by. `head` is what a listing told in passing: enough where nothing has moved.
-    `requested_as` is what the job calls the repo, where it is published under another id.
+    `requested_as` is what the job calls the repo, where it is published under another id. `chosen`: why a `select`
+    takes it; empty where the job names it.
     """
 
     job: Job
@@ -38,6 +39,7 @@ class Task:
     resolved: Resolved | None = None
     head: Resolved | None = None
     requested_as: Repo | None = None
+    chosen: str = ""
 
     @property
     def requested(self) -> Repo:

@@ -18,6 +18,7 @@ from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
+from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.work import WorkItem
@@ -141,9 +142,10 @@ class RunContext:
     `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` remembers the
     last check of what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has
     done what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by
-    which it is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can
-    tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of a job are worked on by
-    the threads of this process.
+    which it is done; None where there is none. `demand` gives what readers of a target asked for, by how many; None
+    where nobody counted, and DocumentError where that cannot be read. `tokens` are those of readers; None where there
+    are none, or nobody can tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of
+    a job are worked on by the threads of this process.
     """
 
     sources: Mapping[str, Source]
@@ -165,6 +167,7 @@ class RunContext:
     tokens: Callable[[], Sequence[AccessToken] | None] = lambda: None
     signer: str = ""
     repos_at_once: int = REPOS_AT_ONCE
+    demand: Callable[[str], Sequence[WantedRepo] | None] = lambda target: None
 
     @property
     def by(self) -> Actor:

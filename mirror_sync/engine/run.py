@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -240,11 +241,13 @@ def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> Task
 def _plan_of(item: Task | Unlisted, found: TaskResult | Change, fetch: Sequence[int] = ()) -> RepoPlan:
     """`fetch` has the sizes of what comes for this repo, and for none that was planned before."""
     check = Calls() if isinstance(item, Unlisted) or item.resolved is not None else CHECK
+    chosen = "" if isinstance(item, Unlisted) else item.chosen
     if isinstance(found, TaskResult):
         check = Calls() if isinstance(item, Task) and item.head is not None else check
         said, known = (found.outcome, found.commit, found.reason, found.code), found.assurance
         code = known.code_files or 0, known.code_paths
-        return RepoPlan(*item.subject.parts, *said, api_calls=check.api, code_files=code[0], code_paths=code[1])
+        plan = RepoPlan(*item.subject.parts, *said, api_calls=check.api, code_files=code[0], code_paths=code[1])
+        return replace(plan, chosen=chosen)
     calls = check
     if found.root is None:
         calls += publishing(found.files, fetch)
@@ -267,4 +270,5 @@ def _plan_of(item: Task | Unlisted, found: TaskResult | Change, fetch: Sequence[
         resolver_calls=calls.resolvers,
         code_files=len(running),
         code_paths=tuple(running[:_CODE_PATHS]),
+        chosen=chosen,
     )

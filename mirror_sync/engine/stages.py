@@ -28,7 +28,7 @@ from mirror_sync.domain.content.assurance import Assurance, CodeCount
 from mirror_sync.domain.content.manifest import Manifest, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import LeftOut
-from mirror_sync.domain.content.snapshot import Document, Root
+from mirror_sync.domain.content.snapshot import Attachment, Document, Root
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
@@ -72,7 +72,7 @@ class Change:
     written: Root | None = None  # document,
     code: CodeCount | None = None  # and what of it runs code, by the names of its files
     put: Mapping[Sha256, int] = field(default_factory=dict)  # documents that were put for it, by their bytes
-    attachments: Mapping[str, Document] = field(default_factory=dict)  # attach
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)  # attach
     assurance: Assurance = Assurance()  # publish: what is known of what is published,
     published: str | None = None  # and when it was, in ISO 8601
 
@@ -101,7 +101,7 @@ class Change:
     def attesting(self, told: Attested) -> Change:
         """The same with what another mirror has said and signed of it, which allows nothing that is refused here."""
         whole = (told.files, told.size) == (self.listing.count, self.listing.size)
-        more = {name: Document.of(body) for name, body in told.attachments(whole=whole).items()}
+        more = told.attachments(whole=whole)
         judgement = Judgement((*self.judgement.verdicts, *told.judged))
         return replace(self, judgement=judgement, attachments={**self.attachments, **more})
 

@@ -12,6 +12,7 @@ from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Sought
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.policy.scan_policy import ScannedFile
 from mirror_sync.domain.repo import Repo
@@ -96,6 +97,13 @@ class Catalogue(Protocol):
 
     def budget(self) -> Mapping[str, BudgetState]:
         """What is known of the upstream's limits, by kind of call (`api`, `resolvers`); empty where nothing is.
+
+        It asks nobody.
+        """
+        return {}
+
+    def speeds(self) -> Mapping[str, WayPace]:
+        """How quickly each of several endpoints gives files, by its address; empty where there is but one.
 
         It asks nobody.
         """

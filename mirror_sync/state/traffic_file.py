@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mirror_sync.domain.outcome.traffic import TrafficReport
+from mirror_sync.domain.outcome.traffic import TrafficReport, WantedRepo
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.owners import write_anew
 
@@ -85,6 +86,36 @@ def kept_repos(folder: Path, target: str) -> tuple[str, str, dict[str, tuple[int
         return first, last, {str(one["repo"]): tuple(int(one[name]) for name in figures) for one in kept["repos"]}
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no report of traffic: {error!r}") from error
+
+
+def kept_demand(folder: Path, target: str) -> tuple[WantedRepo, ...] | None:
+    """What readers asked for by the last report, what more of them asked for first. None where nothing was counted.
+
+    OSError, ValueError where what was cannot be read. Names that no repo can have are left out.
+    """
+    try:
+        text = _path(folder, target).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    try:
+        kept = json.loads(text)
+        missed = [(one, int(one["requests"]), str(one["last"]), True) for one in kept["misses"]]
+        read = [(one, int(one["downloads"]), str(kept["last"]), False) for one in kept["repos"]]
+        found = [
+            WantedRepo(repo, requests, int(one["clients"]), last, missed=is_missed)
+            for one, requests, last, is_missed in (*missed, *read)
+            if (repo := _repo(one["repo"])) is not None
+        ]
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"no report of traffic: {error!r}") from error
+    return tuple(sorted(found, key=lambda one: (-one.clients, -one.requests, one.repo)))
+
+
+def _repo(text: object) -> Repo | None:
+    try:
+        return Repo.parse(str(text))
+    except ValueError:
+        return None
 
 
 def _merged(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -104,7 +104,9 @@ def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observ
                 tell=tell,
             )
             for endpoint in upstream.endpoints
-        ]
+        ],
+        prefer=upstream.prefer,
+        tell=tell,
     )
 
 

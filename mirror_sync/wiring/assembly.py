@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,11 +21,12 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
+from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.stopping import stop_of_run
-from mirror_sync.errors import Interrupted, StoreUnavailable
+from mirror_sync.errors import DocumentError, Interrupted, StoreUnavailable
 from mirror_sync.owners import with_hindrance
 from mirror_sync.ports.audit import Audit, NoAudit
 from mirror_sync.ports.source import Source
@@ -95,11 +96,21 @@ class Assembly:
             portion=self._portion,
             config=self._settings.digest,
             tokens=partial(known_tokens, self._settings.tokens),
+            demand=self._demand,
             signer="" if self._reading else fingerprint_of(self.keys),
         )
         if self._settings.edge:
             context = replace(context, memory=MemoryBudget(_EDGE_MEMORY), repos_at_once=1)
         return inspecting(context, self._settings.state_dir, self._stop)
+
+    def _demand(self, target: str) -> Sequence[WantedRepo] | None:
+        """As `traffic` counted it on this machine."""
+        from mirror_sync.state.traffic_file import kept_demand  # few jobs ask for it
+
+        try:
+            return kept_demand(self._settings.state_dir, target)
+        except (OSError, ValueError) as error:
+            raise DocumentError(f"what readers of target {target} asked for cannot be read: {error}") from error
 
     def _executor(self) -> RepoExecutor | None:
         engine = self._settings.engine

@@ -27,6 +27,7 @@ from mirror_sync.observe.notify.news import News
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.owners import is_there
 from mirror_sync.state.history import History
+from mirror_sync.state.ways_file import Ways, WaysCounter, kept_ways
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from mirror_sync.domain.content.difference import Difference
     from mirror_sync.domain.content.upstream import BudgetState
     from mirror_sync.domain.job.job import Job
+    from mirror_sync.domain.job.way_gauge import WayPace
     from mirror_sync.domain.outcome.report import RunReport
     from mirror_sync.domain.outcome.rescan_report import RescanReport
     from mirror_sync.engine.context import RunContext
@@ -279,6 +281,15 @@ class Mirror:
         context = self._context.made
         return {} if context is None else {name: source.budget() for name, source in context.sources.items()}
 
+    def speeds(self) -> Mapping[str, Mapping[str, WayPace]]:
+        """By upstream and address, how quick each of several endpoints is; empty before the first run."""
+        context = self._context.made
+        return {} if context is None else {name: source.speeds() for name, source in context.sources.items()}
+
+    def ways(self) -> Ways:
+        """By which ways files came, as the runs of this machine have written it down."""
+        return kept_ways(self.settings.state_dir)
+
     def probe(self, target: str) -> bool:
         """Whether a target answers: one look for a key that need not be there."""
         try:
@@ -333,7 +344,8 @@ class Mirror:
         """Notices before the history: what that remembers then is what was known before."""
         hooks = self._hook_delivery() if self.settings.hooks else None
         notices = () if hooks is None else (Notices(self.history.latest, hooks, deliver_names=hooks),)
-        return News(self.history.latest, tell_all((*notices, self.history, *self._observers, self._overheard)))
+        ways = WaysCounter(self.settings.state_dir, self.speeds)
+        return News(self.history.latest, tell_all((*notices, self.history, ways, *self._observers, self._overheard)))
 
     def _deliverer(self) -> HookDelivery:
         from mirror_sync.observe.notify.hook_delivery import HookDelivery

@@ -39,11 +39,11 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 105, 330),
     ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 135, 470),
-    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 170, 530),
-    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 254, 610),
-    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 281, 670),
+    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 172, 530),
+    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 256, 610),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 283, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 296, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 298, 690)
 
 
 @pytest.fixture

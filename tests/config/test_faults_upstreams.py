@@ -110,6 +110,15 @@ UPSTREAM_FAULTS = [
         "{kind: huggingface, timeouts: {min_rate: [1]}}",
         "58: upstreams.it.timeouts.min_rate: this is no rate; write 500B/s, 10KB/s or 1MB/s",
     ),
+    ("{kind: huggingface, prefer: quickest}", "45: upstreams.it.prefer: 'quickest' is not order or fastest"),
+    (
+        "{kind: huggingface, prefer: fastest}",
+        "17: upstreams.it: prefer: fastest chooses among several endpoints, and there is one; remove it",
+    ),
+    (
+        "{kind: modelscope, prefer: fastest}",
+        "36: upstreams.it.prefer: this key chooses among endpoints, which only kind: huggingface has; remove it",
+    ),
     ("{kind: huggingface, reserve: 95%}", "46: upstreams.it.reserve: '95%' is no share from 0% to 90%; write 10%"),
     ("{kind: huggingface, reserve: 0.1}", "46: upstreams.it.reserve: '0.1' is no share from 0% to 90%; write 10%"),
     (

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mirror_sync.domain.job.ranking import Ranking, Sort
-from mirror_sync.domain.repo import Kind, RepoPattern
+from mirror_sync.domain.job.ranking import Demand, Ranking, Sort
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from tests.config.texts import LICENSES, REST, TARGETS, UPSTREAMS, fault, faults, settings
+
+EVERY = RepoPattern(Kind.MODEL, "*/*")
 
 
 def one(select: str, more: str = "") -> str:
@@ -28,14 +30,20 @@ def test_only_the_author_must_be_said() -> None:
     assert job.ranking == Ranking(RepoPattern(Kind.MODEL, "Qwen/*"), Sort.DOWNLOADS, 20)
 
 
+NOBODY = "jobs[0].select: names nobody; write author: Qwen, or sort: downloads for the whole hub, or from: misses"
 LIMIT = "jobs[0].select.limit: must be a whole number from 1 to 1000, like 20"
 
 
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        ("{}", "4:28: jobs[0].select.author: is missing; write author: Qwen"),
-        ("{limit: 5}", "4:28: jobs[0].select.author: is missing; write author: Qwen"),
+        ("{}", f"4:28: {NOBODY}"),
+        ("{limit: 5}", f"4:28: {NOBODY}"),
+        ("{from: hits}", "4:35: jobs[0].select.from: 'hits' is not misses or traffic"),
+        ("{from: misses, sort: likes}", "4:28: jobs[0].select: sort is what a hub is asked by, and from: misses asks"),
+        ("{from: traffic, tags: [a]}", "4:28: jobs[0].select: tags is what a hub is asked by, and from: traffic asks"),
+        ("{sort: likes, clients: 2}", "4:28: jobs[0].select: clients is for from: misses or from: traffic"),
+        ("{from: misses, clients: 0}", "4:52: jobs[0].select.clients: must be a whole number from 1 to 9999, like 2"),
         ("{author: Qwen, limit: 0}", f"4:50: {LIMIT}"),
         ("{author: Qwen, limit: 100000}", f"4:50: {LIMIT}"),
         ("{author: Qwen, limit: all}", f"4:50: {LIMIT}"),
@@ -57,7 +65,7 @@ LIMIT = "jobs[0].select.limit: must be a whole number from 1 to 1000, like 20"
         ("{author: Qwen, tags: ['a,b']}", "4:50: jobs[0].select.tags[0]: 'a,b' is no tag; write one tag of the Hub"),
         (
             "{author: Qwen, without: [Qwen/x]}",
-            "4:53: jobs[0].select.without[0]: 'Qwen/x' is no name of a repo; write it",
+            "4:28: jobs[0].select: without: 'Qwen/x' is no name of a repo; write it without its author",
         ),
         ("{author: Qwen, without: ['a b']}", "4:53: jobs[0].select.without[0]: 'a b' is no name of a repo"),
         ("Qwen", "4:28: jobs[0].select: must be a mapping, not text"),
@@ -65,6 +73,40 @@ LIMIT = "jobs[0].select.limit: must be a whole number from 1 to 1000, like 20"
 )
 def test_what_is_wrong_is_said_at_its_place(select: str, message: str) -> None:
     assert fault(one(select)).startswith(message)
+
+
+def test_without_an_author_the_whole_hub_is_ranked() -> None:
+    (job,) = settings(one("{sort: trending, limit: 50, without: ['*-GGUF', 'acme/*', big/one]}")).jobs
+    without = tuple(map(RepoPattern.parse, ("acme/*", "big/one")))
+    assert job.ranking == Ranking(EVERY, Sort.TRENDING, 50, without=(RepoPattern(Kind.MODEL, "*/*-GGUF"), *without))
+    assert job.repos == (EVERY,)
+
+
+def test_readers_rank_whatever_the_upstream_is() -> None:
+    upstreams = "upstreams: {up: {kind: mirror, url: https://mirror.example.org}}\n"
+    text = f"{upstreams}{TARGETS}{LICENSES}jobs: [{{name: one, select: {{from: misses, kind: dataset, clients: 3}}}}]\n"
+    (job,) = settings(text).jobs
+    every = RepoPattern(Kind.DATASET, "*/*")
+    assert job.ranking == Ranking(every, demand=Demand.MISSES, clients=3)
+    assert "is a mirror, which ranks nothing" in fault(
+        text.replace("from: misses", "sort: likes").replace(", clients: 3", "")
+    )
+
+
+def test_under_other_names_what_is_left_out_is_left_out_by_them() -> None:
+    (job,) = settings(one("{author: Qwen, without: ['*-GGUF']}", ', as: "hf-{org}/{name}"')).jobs
+    assert not job.names(Repo.parse("hf-Qwen/a-GGUF"))
+    assert job.names(Repo.parse("hf-Qwen/a"))
+    (job,) = settings(one("{sort: likes, without: [big/one]}", ', as: "hf-{org}/{name}"')).jobs
+    assert job.ranking == Ranking(
+        RepoPattern(Kind.MODEL, "hf-*/*"), Sort.LIKES, without=(RepoPattern.parse("hf-big/one"),)
+    )
+
+
+def test_a_select_of_all_wants_the_same_files_as_one_of_an_author() -> None:
+    (said,) = faults(pair("select: {author: Qwen}", "select: {sort: likes}, exclude: ['*.bin']"))
+    assert "jobs 'a' and 'b' select different files of Qwen/* at main on the target 'disk'" in said
+    assert settings(pair("repos: [Qwen/x]", "select: {from: traffic}, exclude: ['*.bin']")).warnings == ()
 
 
 def test_repos_and_select_are_two_ways_to_say_one_thing() -> None:
@@ -75,7 +117,7 @@ def test_repos_and_select_are_two_ways_to_say_one_thing() -> None:
 def test_a_folder_is_not_asked_for_a_ranking() -> None:
     upstreams = "upstreams: {disk: {kind: directory, url: ./import}}\n"
     text = f"{upstreams}{TARGETS}{LICENSES}jobs: [{{name: one, select: {{author: Qwen}}}}]\n"
-    said = "jobs[0].select: upstream 'disk' is a folder, which ranks nothing; write repos: [owner/*]"
+    said = "jobs[0].select: upstream 'disk' is a folder, which ranks nothing; write repos: [owner/*], or from: misses"
     assert fault(text) == f"4:28: {said}"
 
 

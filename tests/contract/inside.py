@@ -27,6 +27,7 @@ from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.content.difference import ChangeKind
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import (
     AuditFailed,
     AuditPut,
@@ -188,6 +189,7 @@ def _told() -> CollectorRegistry:
         jobs={"job": Due("target", next_run=1.0)},
         budgets={"hub": {"api": BudgetState(remaining=1, quota=2, resets_in=0.0)}},
         disks={"state_dir": Disk(1, 2)},
+        speeds={"hub": {"https://a.example": WayPace(0.1, 1.0, 2, 1, taken=True)}},
         unusual={("target", "sweep"): 1},
         counted={"target": 1.0},
         hindrance="",

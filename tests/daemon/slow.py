@@ -14,6 +14,7 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Care, Tended
 from mirror_sync.domain.outcome.report import RepoStatus, RunReport
 from mirror_sync.domain.repo import Repo
@@ -64,6 +65,9 @@ class SlowMirror:
         return "", ""
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        return {}
+
+    def speeds(self) -> Mapping[str, Mapping[str, WayPace]]:
         return {}
 
     def probe(self, target: str) -> bool:

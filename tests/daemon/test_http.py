@@ -24,6 +24,7 @@ from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.daemon.watch import DaemonWatch, overdue
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Tended
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.front.serve.uvicorn_server import serving
@@ -218,6 +219,9 @@ class Hanging:
         return "", ""
 
     def budgets(self) -> Mapping[str, Mapping[str, BudgetState]]:
+        return {}
+
+    def speeds(self) -> Mapping[str, Mapping[str, WayPace]]:
         return {}
 
     def probe(self, target: str) -> bool:

@@ -130,6 +130,17 @@ def test_a_large_file_goes_in_parts_and_is_whole(hub: Hub, workshop: Workshop) -
     assert len({record.range for record in hub.log.records("GET *", "cdn")}) == 8
 
 
+def test_what_is_given_by_ranges_alone_is_brought_whether_it_goes_in_parts_or_not(hub: Hub, workshop: Workshop) -> None:
+    """As the Hub's bridge gives files beyond 50 GB; here the bound is far lower."""
+    hub.behaviour.cdn_whole_up_to = 1000
+    files = {"a.bin": Generated(PART // 2), "b.bin": Generated(PART // 2 + 1), "large.bin": Generated(7 * PART + 123)}
+    hub.model("acme/big", license="mit").commit({name: LFS(content) for name, content in files.items()})
+    report = workshop.sync_one(job("acme/big", workers=1))
+    assert report.fetched_bytes == sum(content.size for content in files.values())
+    assert workshop.files("acme/big") == {name: content.read() for name, content in files.items()}
+    assert sum(record.range is None for record in hub.log.records("GET *", "cdn")) == 1, "one 400 tells it"
+
+
 def test_changing_one_file_of_many_writes_at_most_twelve_objects(hub: Hub, workshop: Workshop) -> None:
     repo = hub.model("acme/many", license="mit")
     repo.commit({f"d{n % 50}/{n:05}.txt": b"same" for n in range(5000)})

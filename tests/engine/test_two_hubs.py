@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,17 +12,21 @@ from typing import Any
 import pytest
 
 from mirror_sync.config.load import load
+from mirror_sync.daemon.runs import Runs
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job.road_gauge import AGAIN, RoadGauge
+from mirror_sync.domain.job.way_gauge import AGAIN, RoadGauge
 from mirror_sync.domain.outcome.events import Event, RoadLeft, RoadTaken
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs, read_root
 from mirror_sync.errors import ConfigError
+from mirror_sync.observe.figures import in_bytes
+from mirror_sync.state.ways_file import kept_ways
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.wiring.program import Mirror
+from tests.cli.program import Program
 from tests.sources.reading import FILES, fill_modelscope
 from tests.standin import LFS, Generated, Hub, faults
 from tests.standin.modelscope import ModelScope
@@ -156,6 +161,61 @@ def test_two_hubs_share_a_target_by_names_of_their_own(house: House) -> None:
     assert {(one.repo, one.outcome) for one in globbed} == {("ms-acme/tiny", RepoOutcome.UNCHANGED)}
 
 
+def test_branches_and_tags_of_modelscope_are_followed_by_globs_under_whatever_name(house: House) -> None:
+    tiny = house.site.model("acme/tiny")
+    first = tiny.head("master")
+    tiny.tag("v1", first)
+    trial = house.site.commit(tiny, {"config.json": b"{}"}, branch="trial")
+    wanted = {**TINY, "revisions": ["main", "v*", "tr*"], "as": "ms-{org}/{name}"}
+    assert {(one.revision, one.outcome) for one in house.sync(wanted)} == {
+        (name, RepoOutcome.PUBLISHED) for name in ("main", "v1", "trial")
+    }
+    refs = read_refs(house.store, Repo.parse("ms-acme/tiny"))
+    assert {ref.ref: ref.target for ref in refs.refs} == {
+        "refs/heads/main": first,
+        "refs/tags/v1": first,
+        "refs/heads/trial": trial,
+    }
+    moved = house.site.commit(tiny, {"config.json": b"{ }"}, branch="trial")
+    assert {(one.revision, one.outcome) for one in house.sync(wanted)} == {
+        ("main", RepoOutcome.UNCHANGED),
+        ("v1", RepoOutcome.UNCHANGED),
+        ("trial", RepoOutcome.PUBLISHED),
+    }
+    assert read_refs(house.store, Repo.parse("ms-acme/tiny")).commit_of("trial") == moved
+
+
+def test_a_select_under_other_names_brings_and_looks_after_them_by_these(house: House) -> None:
+    for number, name in enumerate(("a-GGUF", "b", "c")):
+        house.hub.model(f"Qwen/{name}", license="mit", downloads=9 - number).commit({"f": name})
+    wanted = {
+        "upstream": "hf",
+        "select": {"sort": "downloads", "limit": 1, "without": ["*-GGUF"]},
+        "as": "hf-{org}/{name}",
+    }
+    assert [(one.repo, one.outcome) for one in house.sync(wanted)] == [("hf-Qwen/b", RepoOutcome.PUBLISHED)]
+    house.hub.model("Qwen/c", downloads=99)
+    newer = house.hub.model("Qwen/b").commit({"f": "newer"})
+    assert {one.repo for one in house.sync(wanted)} == {"hf-Qwen/b", "hf-Qwen/c"}
+    assert read_refs(house.store, Repo.parse("hf-Qwen/b")).commit_of("main") == newer
+
+
+def test_a_webhook_of_a_hub_starts_the_job_that_has_the_repo_under_another_name(house: House) -> None:
+    select = {"upstream": "hf", "select": {"author": "acme", "without": ["*-old"]}, "as": "hf-{org}/{name}"}
+    named = {"upstream": "hf", "repos": ["acme/tiny"], "as": "our-{org}/{name}"}
+    settings = load(house.config(select, named), {})
+    mirror, runs = Mirror(settings), Runs(threading.Event(), lambda event: None, lambda: None)
+    runs.take(settings, mirror)
+    try:
+        begun = {one.repo for one in runs.hint(Repo.parse("acme/tiny"))}
+        assert begun == {"hf-acme/tiny", "our-acme/tiny"}
+        assert runs.hint(Repo.parse("acme/x-old")) == ()
+        assert runs.hint(Repo.parse("hf-acme/tiny")) == (), "a hub knows no name of ours"
+    finally:
+        assert runs.end(60)
+        mirror.close()
+
+
 def test_one_name_of_two_hubs_on_one_target_is_a_fault_that_names_both_jobs(house: House) -> None:
     path = house.config({"upstream": "hf", "repos": ["acme/*"]}, TINY)
     with pytest.raises(ConfigError, match="jobs 'job-0' and 'job-1' publish acme/tiny of two upstreams") as caught:
@@ -184,6 +244,11 @@ def test_large_files_come_by_a_road_too_and_every_byte_is_counted_by_its_way(hou
     assert sum(ways.values()) == sum(content.size for content in WEIGHTS.values())
     assert min(ways.values()) >= min(content.size for content in WEIGHTS.values())  # each was tried
     assert sum(record.sent for record in house.site.log.records(origin="cdn")) == ways["ms"]
+    (counted,) = kept_ways(house.folder / "state").roads.values()
+    assert counted.bytes == ways
+    told = Program(house.folder)("status", "--config", str(house.folder / "jobs.yaml")).out
+    assert "job job-0: of files that its roads have, too, came since" in " ".join(told.split())
+    assert f"{in_bytes(ways['ms'])} by ms" in " ".join(told.split())
 
 
 @pytest.mark.parametrize("harm", ["lies", "breaks", "refuses", "lists nothing", "is silent"])

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import gzip
+from functools import cached_property
 
 import pytest
 
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.upstreams import Timeouts
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import BadAnswer, IntegrityError, RateLimited, Unreachable, UpstreamError
 from mirror_sync.net.transport import Transport
-from mirror_sync.sources.hub import download
 from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
-from tests.standin import Hub, faults
+from tests.standin import LFS, Generated, Hub, faults
 from tests.standin.answer import Answer, Request
 
 SECRET = "hf_this-is-a-secret"
@@ -36,6 +37,14 @@ def get(listed: Facts, path: str, start: int = 0, stop: int | None = None) -> by
     return fetched(source, TINY, commit, files[path], start, stop)
 
 
+class Huge(Generated):
+    """Has the size that it says, and not the digest: nobody reads it to its end."""
+
+    @cached_property
+    def sha256(self) -> str:
+        return "a" * 64
+
+
 def without_range(request: Request, answer: Answer) -> Answer:
     """As a server answers that knows no ranges."""
     whole = FILES[LARGE] if "/repos/" in request.path else FILES[SMALL]
@@ -55,19 +64,16 @@ def test_the_token_stays_on_the_hub_and_never_comes_to_the_cdn(hub: Hub, transpo
     assert hub.leaks == []
 
 
-def test_where_large_files_come_in_parts_alone_one_is_fetched_whole_by_a_range_of_all(
-    hub: Hub, listed: Facts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the Hub's bridge gives what has more than 50 GB; here the bound is lower."""
+def test_where_large_files_come_in_parts_alone_one_is_fetched_whole_by_a_range_of_all(hub: Hub, listed: Facts) -> None:
+    """As the Hub's bridge gives what has more than 50 GB; here the bound is lower, and one 400 tells it."""
     hub.behaviour.cdn_whole_up_to = 1_000_000
-    with pytest.raises(Unreachable):
-        get(listed, LARGE)
-    monkeypatch.setattr(download, "_BRIDGED", 1_000_000)
-    hub.log.clear()
     size = FILES[LARGE].size
+    assert get(listed, LARGE) == FILES[LARGE].read()
     assert get(listed, LARGE) == FILES[LARGE].read()
     assert get(listed, LARGE, size - 5) == FILES[LARGE].read(size - 5, size)
     assert [record.range for record in hub.log.records(origin="cdn")] == [
+        None,
+        f"bytes=0-{size - 1}",
         f"bytes=0-{size - 1}",
         f"bytes={size - 5}-{size - 1}",
     ]
@@ -75,8 +81,28 @@ def test_where_large_files_come_in_parts_alone_one_is_fetched_whole_by_a_range_o
     assert hub.log.records(origin="hub")[-1].range is None
 
 
-def test_a_file_beyond_the_bridges_bound_is_never_asked_for_whole() -> None:
-    assert download._BRIDGED == 50_000_000_000
+def test_a_400_for_another_reason_is_what_it_was(hub: Hub, listed: Facts) -> None:
+    hub.faults.add(faults.status(400), origin="cdn", times=None)
+    with pytest.raises(Unreachable, match="refuses even freshly signed addresses"):
+        get(listed, LARGE)
+    hub.faults.clear()
+    hub.log.clear()
+    assert get(listed, LARGE) == FILES[LARGE].read()
+    assert [record.range for record in hub.log.records(origin="cdn")] == [None], "no bound is learned of it"
+
+
+def test_a_file_of_more_than_50_gb_is_asked_for_by_a_range_from_the_start(hub: Hub, source: HubSource) -> None:
+    """Of which the bridge would refuse all: no 400 is met, and no byte is read that is not wanted."""
+    hub.behaviour.cdn_whole_up_to = 50_000_000_000
+    huge = Huge(60_000_000_000)
+    hub.model("acme/huge").commit({"w.safetensors": LFS(huge)})
+    repo = Repo.parse("acme/huge")
+    commit = source.resolve(repo, "main").commit
+    (file,) = source.list(repo, commit)
+    assert file.size == huge.size
+    with source.fetch(repo, commit, file) as stream:
+        assert stream.readinto(memoryview(bytearray(100))) > 0
+    assert [record.range for record in hub.log.records(origin="cdn")] == ["bytes=0-59999999999"]
 
 
 def test_no_encoding_is_asked_for(hub: Hub, listed: Facts) -> None:

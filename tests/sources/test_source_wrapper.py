@@ -26,7 +26,7 @@ from tests.sources.reading import TINY, Steps, fill_directory, published
 
 T = TypeVar("T")
 VERBS = {verb for half in (Catalogue, Bytes) for verb in vars(half) if not verb.startswith("_")}
-ASK_NOBODY = {"budget", "distrust"}
+ASK_NOBODY = {"budget", "distrust", "speeds"}
 TINY_PATTERN = RepoPattern.parse("acme/tiny")
 
 

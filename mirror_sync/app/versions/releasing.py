@@ -25,11 +25,11 @@ from mirror_sync.domain.content.versions import (
     tag_fault,
 )
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.job.job import owners
 from mirror_sync.domain.outcome.events import RepoNameMoved
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import read_refs, why_taken_down
+from mirror_sync.engine.sync.selecting import Concerned
 from mirror_sync.engine.upkeep.move_names import MovedName, WantedNames, history_of, move_name, pin_of
 from mirror_sync.errors import DocumentError, MirrorError, NoSuchCall, UsageError
 
@@ -304,7 +304,7 @@ class ReleaseNames:
     def _expect_free(self, target: str, repo: Repo, refs: Refs, name: str) -> tuple[str, ...]:
         """UsageError where the upstream has a branch or a tag of the name; a note where nobody could ask it."""
         taken = rivals_of(refs, name)
-        jobs = owners(self._configured.jobs(), target, repo)
+        jobs = Concerned(self._place(target), self._configured.jobs())(repo)
         notes: list[str] = []
         for job in jobs:
             try:

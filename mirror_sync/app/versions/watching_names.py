@@ -18,11 +18,12 @@ from mirror_sync.domain.content.refs import PINNED, Refs
 from mirror_sync.domain.content.share import WHOLE, ReaderShare
 from mirror_sync.domain.content.versions import CHANNELS, NameMove
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.job.job import Job, owners
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import NamesLooked, NamesSeen, NamesUnseen, RolloutsLooked, RolloutState
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.published import read_refs
+from mirror_sync.engine.sync.selecting import Concerned
 from mirror_sync.engine.upkeep.move_names import history_of, pin_of
 from mirror_sync.errors import DocumentError, Interrupted, StoreError
 from mirror_sync.logger import Logger
@@ -78,8 +79,9 @@ class WatchNames:
         took = context.monotonic() - began
         context.tell(NamesLooked(target, named))
         ask, found = asked_once(), list[tuple[str, Repo, RolloutState]]()
+        concerned = Concerned(context.targets[target], tuple(jobs))
         for repo in tried:
-            for job in owners(jobs, target, repo):
+            for job in concerned(repo):
                 state = self._rollouts().look(actor, job, repo, ask) if job.rollout is not None else None
                 if state is not None:
                     found.append((job.name, repo, state))

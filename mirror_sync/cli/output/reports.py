@@ -152,6 +152,9 @@ def _sync_table(repos: Sequence[RepoReport], page: TextLayout) -> str:
 
 
 def _plan_table(repos: Sequence[RepoPlan], page: TextLayout) -> str:
+    reasons = (
+        "; ".join(filter(None, (repo.chosen, reason))) for repo, reason in zip(repos, _told_once(repos), strict=True)
+    )
     rows = [
         Row(
             (
@@ -164,7 +167,7 @@ def _plan_table(repos: Sequence[RepoPlan], page: TextLayout) -> str:
             ),
             reason,
         )
-        for repo, reason in zip(repos, _told_once(repos), strict=True)
+        for repo, reason in zip(repos, reasons, strict=True)
     ]
     return page.table(("WOULD", "FETCH", "BYTES", "REUSE", "REMOVE", "REPO"), rows, dispensable=("REMOVE", "REUSE"))
 

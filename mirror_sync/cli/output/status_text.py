@@ -13,6 +13,7 @@ from mirror_sync.app.next_runs import JobLine
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.bounds import plain
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
@@ -57,7 +58,7 @@ def status_text(
     rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in wanted.of(inventory)]
     rows = rows[::-1] if worst_last else rows
     parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))] if rows else ["Nothing of that kind."]
-    told = [*_notes(inventory), *_care(inventory, now), *_code(inventory), *_assured(inventory)]
+    told = [*_notes(inventory), *_care(inventory, now), *_ways(inventory), *_code(inventory), *_assured(inventory)]
     parts += map(page.sentence, [*told, _summary(inventory, now)])
     return "\n".join(parts)
 
@@ -72,6 +73,7 @@ def status_document(inventory: Inventory, wanted: LineFilter = EVERYTHING) -> di
         "notes": list(inventory.notes),
         "last_run": None if inventory.last_run is None else asdict(inventory.last_run),
         "tended": [asdict(each) for each in inventory.tended],
+        "ways": inventory.ways.encode(),
         "jobs": [_job_document(job) for job in inventory.jobs],
         "repos": [line.encode() for line in wanted.of(inventory)],
     }
@@ -142,6 +144,26 @@ def _care(inventory: Inventory, now: datetime) -> Iterator[str]:
             wrong = f"{counted(verified.faults, 'blob')} wrong or not readable" if verified.faults else "nothing wrong"
             told = f"verified {age(verified.at, now)} ago: {wrong}"
         yield f"target {target}: {told}; {f'pruned {age(pruned.at, now)} ago' if pruned else 'never pruned'}"
+
+
+def _ways(inventory: Inventory) -> Iterator[str]:
+    """job a: of what roads have, too, 1.2 GB came by ms; upstream hub: files come by https://... (80 ms, 42 MB/s)."""
+    for job, road in inventory.ways.roads.items():
+        came = [f"{in_bytes(count)} by {name or 'its own upstream'}" for name, count in sorted(road.bytes.items())]
+        yield f"job {job}: of files that its roads have, too, came since {road.since}: {', '.join(came)}"
+    for upstream, paces in inventory.ways.endpoints.items():
+        told = [
+            f"{address} ({_pace(pace)})" for address, pace in sorted(paces.items(), key=lambda one: not one[1].taken)
+        ]
+        yield f"upstream {upstream}: files come first by {', then '.join(told)}"
+
+
+def _pace(pace: WayPace) -> str:
+    """first byte after 80 ms, 42 MB/s, 3 of 40 failed."""
+    told = [f"first byte after {pace.first_byte * 1000:,.0f} ms"] if pace.first_byte else []
+    told += [f"{in_bytes(round(pace.rate))}/s"] if pace.rate else []
+    told += [f"{pace.errors:,} of {pace.asked:,} failed"] if pace.errors else []
+    return ", ".join(told) or "not measured"
 
 
 def _code(inventory: Inventory) -> Iterator[str]:

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.domain.repo import EVERYTHING, RepoPattern
 
 _GLOB = re.compile(r"[*?\[]")
 
@@ -85,8 +85,13 @@ def shared_repos(one: Job, other: Job) -> list[str]:
 
 
 def _caught(one: Job, other: Job) -> set[RepoPattern]:
-    """The repos that `one` names and a glob of `other` catches."""
+    """The repos that `one` names and a glob of `other` catches; globs where that is all there are."""
     globs = [pattern for pattern in other.repos if pattern.is_glob]
     if not globs:
         return set()
-    return {named for named in one.repos if not named.is_glob and any(pattern.matches(named.repo) for pattern in globs)}
+    every = {pattern.kind for pattern in globs if pattern.glob == EVERYTHING}
+    return {
+        named
+        for named in one.repos
+        if (named.kind in every if named.is_glob else any(pattern.matches(named.repo) for pattern in globs))
+    }

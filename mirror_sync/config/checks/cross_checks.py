@@ -212,16 +212,18 @@ def _denies(entry: object) -> bool:
 
 
 def _unranked(draft: Draft) -> Iterator[Finding]:
-    """Rankings that are asked of a folder."""
+    """Rankings that are asked of what ranks nothing: readers rank, whatever the upstream is."""
     for index, job in draft.numbered:
-        if job.ranking is not None and job.upstream in draft.folders:
-            message = f"upstream {quoted(job.upstream)} is a folder, which ranks nothing; write repos: [owner/*]"
-            yield Finding(("jobs", index, "select"), message)
-        if job.ranking is not None and job.upstream in draft.modelscopes:
-            message = (
-                f"upstream {quoted(job.upstream)} is a ModelScope, which is not read by rank; write repos: [owner/*]"
-            )
-            yield Finding(("jobs", index, "select"), message)
+        if job.ranking is None or job.ranking.demand is not None:
+            continue
+        for names, what in (
+            (draft.folders, "a folder, which ranks nothing"),
+            (draft.mirrors, "a mirror, which ranks nothing"),
+            (draft.modelscopes, "a ModelScope, which is not read by rank"),
+        ):
+            if job.upstream in names:
+                message = f"upstream {quoted(job.upstream)} is {what}; write repos: [owner/*], or from: misses"
+                yield Finding(("jobs", index, "select"), message)
 
 
 def _roads(draft: Draft) -> Iterator[Finding]:
@@ -257,7 +259,7 @@ def _unlisted(draft: Draft) -> Iterator[Finding]:
             message = f"{quoted(str(pattern))}: there is no list of kernels to ask for; name each, as kernel:owner/name"
             yield Finding(("jobs", index, "repos"), message)
         if job.upstream in draft.upstreams and job.upstream not in draft.mirrors:
-            for pattern in (one for one in job.repos if one.glob == EVERYTHING):
+            for pattern in (one for one in job.repos if one.glob == EVERYTHING and job.ranking is None):
                 right = "must name one owner before its wildcard; write owner/*"
                 yield Finding(("jobs", index, "repos"), f"{quoted(str(pattern))} {right}")
 

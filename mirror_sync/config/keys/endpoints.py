@@ -21,6 +21,7 @@ from mirror_sync.domain.job.upstreams import (
     HubUpstream,
     MirrorUpstream,
     ModelScopeUpstream,
+    Prefer,
     Timeouts,
     Upstream,
 )
@@ -147,6 +148,9 @@ def _mirror_url(value: object) -> str:
     return value
 
 
+_ONE_ADDRESS = "this key chooses among endpoints, which only kind: huggingface has; remove it"
+
+
 class HubEntry(UpstreamKeys):
     """A hub that speaks the Hugging Face API."""
 
@@ -163,6 +167,12 @@ class HubEntry(UpstreamKeys):
         min_length=1,
         description="Addresses of the hub, tried in order when one does not answer; {url, token} for one's own token.",
         examples=[["https://huggingface.co"]],
+    )
+    prefer: Prefer = Field(
+        default=Prefer.ORDER,
+        description="Of several endpoints, which gives files: order, as they are written; fastest, as it is measured. "
+        "What a name stands for is asked of the first either way.",
+        examples=["fastest"],
     )
     token: SecretStr | None = Field(
         default=None,
@@ -191,6 +201,13 @@ class HubEntry(UpstreamKeys):
         examples=[False],
     )
 
+    @model_validator(mode="after")
+    def _has_a_choice(self) -> Self:
+        addresses = {one.url if isinstance(one, EndpointEntry) else one for one in self.endpoints}
+        if self.prefer is Prefer.FASTEST and len(addresses) == 1:
+            raise ValueError("prefer: fastest chooses among several endpoints, and there is one; remove it")
+        return self
+
     def upstream(self, place: Trail, around: Surroundings) -> HubUpstream:
         tokens: dict[str, str | None] = {}  # by address, the first of two entries for one
         for index, one in enumerate(self.endpoints):
@@ -203,6 +220,7 @@ class HubEntry(UpstreamKeys):
             endpoints=tuple(tokens),
             token=_token(self, place, around) or None,
             tokens={url: token for url, token in tokens.items() if token is not None},
+            prefer=self.prefer,
             timeouts=self.timeouts.timeouts,
             reserve=self.reserve,
             allow_private=self.allow_private,
@@ -223,6 +241,7 @@ class ModelScopeEntry(UpstreamKeys):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         "endpoints": "this key is for kind: huggingface; write url: https://...",
+        "prefer": _ONE_ADDRESS,
         "reserve": "ModelScope tells no rate limit, so that there is nothing to reserve; remove it",
     }
 
@@ -274,7 +293,7 @@ class DirectoryEntry(UpstreamKeys):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
-            ("endpoints", "token", "token_file", "timeouts", "reserve", "allow_private"),
+            ("endpoints", "prefer", "token", "token_file", "timeouts", "reserve", "allow_private"),
             "this key is for kind: huggingface; remove it",
         ),
         "unproved": "this key is for kind: modelscope, which may tell no SHA-256 of a file; remove it",
@@ -294,6 +313,7 @@ class MirrorEntry(UpstreamKeys):
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         "endpoints": "a mirror has one address; write url: https://mirror.example.org",
+        "prefer": _ONE_ADDRESS,
         "reserve": "this key is for kind: huggingface; remove it",
     }
 

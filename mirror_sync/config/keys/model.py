@@ -377,7 +377,8 @@ class JobEntry(JobKeys):
     )
     select: SelectEntry | None = Field(
         default=None,
-        description="The most downloaded, most liked or newest repos of an author, in place of repos that name any.",
+        description="The most downloaded, most liked or newest repos of an author or of the whole hub, or those that "
+        "readers ask for, in place of repos that name any.",
         examples=[{"author": "Qwen", "sort": "downloads", "limit": 20}],
     )
     licenses: LicensesEntry | None = Field(
@@ -424,7 +425,9 @@ class JobEntry(JobKeys):
         if self.published_as is not None:
             names = self.published_as
             named, denied = [names.pattern(one) for one in named], tuple(names.pattern(one) for one in denied)
-            ranking = None if ranking is None else replace(ranking, pattern=names.pattern(ranking.pattern))
+            if ranking is not None:
+                without = tuple(names.pattern(one) for one in ranking.without)
+                ranking = replace(ranking, pattern=names.pattern(ranking.pattern), without=without)
         if ranking is not None:  # what is denied takes no place
             ranking = replace(ranking, without=(*ranking.without, *denied))
         return Job(

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
 from mirror_sync.domain.bounds import short, text, texts, whole, words
@@ -56,12 +56,35 @@ _OUR_FOLDER = re.compile(rf'\{{"type":"directory","oid":"{_HEX}{{40}}","path":"[
 _COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))  # dumps would make one a call
 
 
+class Attachment(Protocol):
+    """Bytes that are named by their digest, and that need not all be in memory; `size` is how many there are."""
+
+    @property
+    def digest(self) -> Sha256: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def pieces(self) -> Iterator[bytes]:
+        """Its bytes, from the first one on, as often as they are asked for. StoreError where they are on a disk."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """Bytes that are named by their digest."""
 
     body: bytes
     digest: Sha256
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.body)
+
+    def pieces(self) -> Iterator[bytes]:
+        """All at once."""
+        yield self.body
 
     @classmethod
     def of(cls, body: bytes) -> Document:

@@ -31,6 +31,7 @@ class Resolved:
     volatile counters, siblings, `sha` and Xet hashes. `fallback` is None where the first endpoint answered. `remark` is
     what a report should say of the commit, in one line.
     `provenance` is the digest of the root under which another mirror publishes the commit; None for what is no mirror.
+    `rank`: by what an upstream ranks it, and the figure; empty where it was not asked for that.
     """
 
     queried: Repo
@@ -41,6 +42,7 @@ class Resolved:
     fallback: Fallback | None = field(default=None, compare=False)
     remark: str = field(default="", compare=False)
     provenance: Sha256 | None = field(default=None, compare=False)
+    rank: str = field(default="", compare=False)
 
     @property
     def renamed(self) -> bool:

@@ -174,6 +174,11 @@ class Job:
         return not (mine.globs or theirs.globs) and mine.spelled_out.isdisjoint(theirs.spelled_out)
 
     @property
+    def is_wide(self) -> bool:
+        """Whether it names any repo there is, and has to do with those alone that it took: see `Ranking.is_wide`."""
+        return self.ranking is not None and self.ranking.is_wide
+
+    @property
     def inspects(self) -> bool:
         """Whether its snapshots are judged by their files."""
         return self.formats is not None or self.scan is not None
@@ -197,9 +202,13 @@ def denials(jobs: Iterable[Job], repo: Repo) -> str:
 
 
 def owners(jobs: Iterable[Job], target: str, repo: Repo) -> tuple[Job, ...]:
-    """The jobs that publish a repo into a target; a job with a ranking, which may never have ranked it, comes last."""
-    named = (job for job in jobs if job.target == target and job.means(repo))
-    return tuple(sorted(named, key=lambda job: job.ranking is not None))
+    """The jobs that publish a repo into a target; a job with a ranking, which may never have ranked it, comes last.
+
+    One that may rank any repo has no say where others have one.
+    """
+    named = [job for job in jobs if job.target == target and job.means(repo)]
+    meant = [job for job in named if not job.is_wide] or named
+    return tuple(sorted(meant, key=lambda job: job.ranking is not None))
 
 
 def agreed_on_gone(jobs: Iterable[Job], target: str, repo: Repo) -> OnGone:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from mirror_sync.domain.content.manifest import OnUnproved
@@ -26,6 +27,13 @@ class Timeouts:
     stall: float = 60.0
     min_rate: float = 1000.0
     over: float = 60.0
+
+
+class Prefer(StrEnum):
+    """By which of several endpoints files come first."""
+
+    ORDER = "order"  # as they are written
+    FASTEST = "fastest"  # as it is measured
 
 
 class KnownUpstream:
@@ -51,6 +59,7 @@ class HubUpstream(KnownUpstream):
     """A hub that speaks the Hugging Face API; `endpoints` are origins without a final slash, tried in order.
 
     `token` is for the server of the first endpoint, `tokens` are what entries say of their own, empty for none.
+    `prefer`: which of them gives files; what a name stands for is asked of the first either way.
     `reserve` is the share of its rate limit that is left to others; `allow_private` lets it redirect into our network.
     `veiled`: variables gave a part of its first address, which is told to nobody.
     """
@@ -61,6 +70,7 @@ class HubUpstream(KnownUpstream):
     reserve: float = 0.1
     allow_private: bool = False
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    prefer: Prefer = Prefer.ORDER
     veiled: bool = field(default=False, repr=False, compare=False)  # each machine may write the same address otherwise
 
     @property

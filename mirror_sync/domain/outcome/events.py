@@ -410,6 +410,19 @@ class Called(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointTaken(Event):
+    """Files come first by this `endpoint` from now on, as it is the quickest: its `first_byte` comes after so many
+    seconds, and others at its `rate` in bytes a second, 0 where that is not known. `before`: the one that was taken.
+    """
+
+    log_name = "endpoint.taken"
+    endpoint: str
+    before: str
+    first_byte: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class RoadTaken(Event):
     """So many bytes of a file that a road of the job has, too, came by `road`; empty for the job's own upstream."""
 

@@ -129,7 +129,7 @@ class RepoPlan(Subject):
     """What a sync would do for one revision of one repo. `outcome` published means: it would be.
 
     What another repo of the plan brings to the same target already counts as reused. `code_files` run code when they
-    are loaded, as far as names tell; `code_paths` are the first of them.
+    are loaded, as far as names tell; `code_paths` are the first of them. `chosen`: why a `select` takes it.
     """
 
     outcome: RepoOutcome
@@ -146,6 +146,7 @@ class RepoPlan(Subject):
     resolver_calls: int = 0
     code_files: int = 0
     code_paths: tuple[str, ...] = ()
+    chosen: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,27 @@ class Misses:
 
 
 @dataclass(frozen=True, slots=True)
+class WantedRepo:
+    """A repo that readers asked for: by so many requests, or downloads where it is mirrored, the last one about `last`
+    (ISO 8601). `missed`: it is not mirrored.
+    """
+
+    repo: Repo
+    requests: int
+    clients: int
+    last: str
+    missed: bool
+
+    @property
+    def text(self) -> str:
+        """Why it is wanted, for a person."""
+        asked = (
+            f"missed: {_many(self.requests, 'request')}" if self.missed else f"read: {_many(self.requests, 'download')}"
+        )
+        return f"{asked} of {_many(self.clients, 'reader')}, last at {self.last}"
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedSnapshot:
     """A mirrored snapshot, and since when."""
 
@@ -298,6 +319,10 @@ class Traffic:
 def _median(figures: Iterable[int]) -> int:
     """0 of none."""
     return round(median(list(figures) or [0]))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _spoken(at: datetime | None) -> str | None:

@@ -33,7 +33,7 @@ class DoorDocuments:
         """The last of the attach stages: it tells of what those before it have attached."""
         root = change.written
         assert root is not None  # noqa: S101  for the type checker: `document` comes before
-        proofs = {name: (one.digest, len(one.body)) for name, one in change.attachments.items() if name in PROOFS}
+        proofs = {name: (one.digest, one.size) for name, one in change.attachments.items() if name in PROOFS}
         files = [*change.files_of()] if change.files <= MOST_FILES else []
         made = self._made(change.store, root, files, proofs)
         base = None if change.relies_on is None else change.relies_on.root

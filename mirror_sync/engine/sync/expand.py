@@ -20,6 +20,7 @@ from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.published import Mirrored
 from mirror_sync.engine.sync.heads import ListedBefore, asks_lists, heads_of
 from mirror_sync.engine.sync.hints import Hints
+from mirror_sync.engine.sync.selecting import Selected, TakenBefore, ranked, wanted
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate
 from mirror_sync.ports.source import Catalogue
 
@@ -40,7 +41,7 @@ def gather(
     seen: set[tuple[Repo, str]] = set()
     if job.only is not None:
         context.source(job).anew(job.only)
-    expansion = _Expansion(context, run, job, before)
+    expansion = _Expansion(context, run, job, jobs, before)
     yield from expansion.denied()
     for pattern in job.asked:
         for item in expansion.of(pattern):
@@ -54,12 +55,15 @@ def gather(
 class _Expansion:
     """Expands the patterns of one job."""
 
-    def __init__(self, context: RunContext, run: str, job: Job, before: ListedBefore | None = None) -> None:
-        self._context, self._run, self._job, self._before = context, run, job, before
+    def __init__(
+        self, context: RunContext, run: str, job: Job, jobs: Sequence[Job], before: ListedBefore | None = None
+    ) -> None:
+        self._context, self._run, self._job, self._jobs, self._before = context, run, job, jobs, before
         self._source = context.source(job)
         self._mirrored = Mirrored(context.targets[job.target].store)
         self._hints = Hints(context, run, job.name, self._source, context.targets[job.target].read_cache)
         self._denied: set[Repo] = set()
+        self._why: Mapping[Repo, str] = {}  # by repo, why a select takes it
         self._globs = [revision for revision in job.revisions if _GLOB.search(revision)]
 
     def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
@@ -74,8 +78,9 @@ class _Expansion:
         denied = [repo for repo in listed if self._job.denied_by(repo) is not None]
         yield from self._denials(denied)
         if len(denied) == len(listed) > 0:
-            nothing = f"all repos that match {pattern} are denied: nothing to do"
-            yield Unlisted(self._job, pattern, "*", TaskResult(RepoOutcome.UNCHANGED, None, nothing, ""))
+            yield self._idle(pattern, f"all repos that match {pattern} are denied: nothing to do")
+        if not listed and self._by_demand and self._job.only is None:
+            yield self._idle(pattern, self._nothing_wanted())
         listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
         heads = self._heads_of(beyond if self._job.ranking else ())
         for repo, resolved in listed.items():
@@ -105,20 +110,49 @@ class _Expansion:
         return heads_of(self._hints, repos, self._job.reads, self._before) if asks_lists(self._job) else {}
 
     def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
-        """What the upstream lists, or ranks first, with what is published already; and of that what it did not list."""
+        """What the upstream lists, or ranks first, with what is published already; and of that what it did not list.
+
+        Of a ranking that may take any repo there is, only what it took once is looked after.
+        """
         self._context.go_on()
-        found = [*self._source.search(self._job.ranking or pattern)]
-        short = next((item for item in found if isinstance(item, Shortfall)), None)
-        listed = dict(_entry(item) for item in found if not isinstance(item, Shortfall))
+        ranking = self._job.ranking
+        choice = self._choice(pattern)
+        listed, short = dict(choice.listed), choice.short
         if short is not None:
             self._tell_short(short, len(listed))
         mirrored = list(filter(self._job.names, self._mirrored.matching(pattern)))
-        if not listed and not mirrored:
+        if self._job.is_wide:
+            mirrored = TakenBefore(self._context.targets[self._job.target].read_cache, self._job).among(mirrored, choice)
+        if not listed and not mirrored and not self._by_demand:
             raise NotFoundOrPrivate(_nothing(pattern, short))
+        fell = "" if ranking is None else f"fell out of {ranking}, and is kept up to date"
+        self._why = dict.fromkeys(mirrored, fell) | dict(choice.why)
         if self._job.only is not None:
             return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, []
         beyond = [repo for repo in mirrored if repo not in listed]
         return listed | self._doubted(str(pattern), listed, mirrored), beyond
+
+    def _choice(self, pattern: RepoPattern) -> Selected:
+        ranking = self._job.ranking
+        if ranking is None:
+            found = self._source.search(pattern)
+            return Selected(dict(_entry(item) for item in found if not isinstance(item, Shortfall)), {}, None)
+        if ranking.demand is None:
+            return ranked(self._source.search(ranking), ranking)
+        return wanted(self._context, self._job, ranking, self._source, self._jobs) or Selected({}, {}, None)
+
+    @property
+    def _by_demand(self) -> bool:
+        return self._job.ranking is not None and self._job.ranking.demand is not None
+
+    def _idle(self, pattern: RepoPattern, nothing: str) -> Unlisted:
+        return Unlisted(self._job, pattern, "*", TaskResult(RepoOutcome.UNCHANGED, None, nothing, ""))
+
+    def _nothing_wanted(self) -> str:
+        if self._context.demand(self._job.target) is None:
+            count = f"mirror-sync traffic --target {self._job.target} LOG counts"
+            return f"nobody has counted yet what readers of target {self._job.target} ask for: {count} it"
+        return f"readers of target {self._job.target} ask for nothing that fits select: nothing to do"
 
     def _doubted(
         self, what: str, listed: Mapping[Repo, Resolved | None], mirrored: Sequence[Repo]
@@ -137,9 +171,9 @@ class _Expansion:
         """`resolved` and `head` are what is known of the default branch."""
         for revision in self._job.revisions:
             if revision == DEFAULT_BRANCH:
-                yield Task(self._job, repo, revision, resolved, head)
+                yield Task(self._job, repo, revision, resolved, head, chosen=self._why.get(repo, ""))
             elif revision not in self._globs:
-                yield Task(self._job, repo, revision)
+                yield Task(self._job, repo, revision, chosen=self._why.get(repo, ""))
         if self._globs:
             yield from self._matching(repo)
 
@@ -155,7 +189,7 @@ class _Expansion:
         self._tell_left_out(repo, [name for name in odd if any(_stands_for(glob, name) for glob in self._globs)])
         for glob in self._globs:
             found = [name for name in names if name not in odd and _stands_for(glob, name)]
-            yield from (Task(self._job, repo, name) for name in found)
+            yield from (Task(self._job, repo, name, chosen=self._why.get(repo, "")) for name in found)
             if untold is not None:
                 yield self._unlisted(pattern, glob, untold)
             elif not found:
@@ -177,11 +211,12 @@ def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:
 
 
 def _nothing(pattern: RepoPattern, short: Shortfall | None) -> str:
+    of = "all" if "*" in pattern.owner else pattern.owner
     if short is None:
-        return f"no repo of {pattern.owner} matches {pattern}, or none is visible to this token"
+        return f"no repo of {of} matches {pattern}, or none is visible to this token"
     if short.left:
-        return f"none of the first {short.seen} of {pattern.owner} fits select, whose list was read no further"
-    return f"none of the {short.seen} of {pattern.owner} that are listed fits select"
+        return f"none of the first {short.seen} of {of} fits select, whose list was read no further"
+    return f"none of the {short.seen} of {of} that are listed fits select"
 
 
 def _stands_for(glob: str, name: str) -> bool:

@@ -16,6 +16,7 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.snapshot import (
     FULL_SIBLINGS,
+    Attachment,
     Document,
     Root,
     Shard,
@@ -95,7 +96,8 @@ def assurance_of(change: Change, at: str | None) -> Assurance:
     if change.root is not None:
         return _of_snapshot(change)
     named = change.attachments
-    code = CodeCount.of(ClassList.decode(named[CLASSES].body)) if CLASSES in named else change.code
+    classes = b"".join(named[CLASSES].pieces()) if CLASSES in named else None
+    code = change.code if classes is None else CodeCount.of(ClassList.decode(classes))
     return assured(named, at, code)
 
 
@@ -160,15 +162,35 @@ def amend_refs(
             raise StoreUnavailable(f"{repo} was changed by somebody else meanwhile; the next run decides again")
 
 
-def _put_all(store: Store, documents: Collection[Document], mapper: Mapper = map) -> Mapping[Sha256, int]:
+def _put_all(store: Store, documents: Collection[Attachment], mapper: Mapper = map) -> Mapping[Sha256, int]:
     """Returns how many bytes each has."""
 
-    def put(one: Document) -> None:
-        store.put(blob_key(one.digest), one.body, one.digest)
+    def put(one: Attachment) -> None:
+        key = blob_key(one.digest)
+        if isinstance(one, Document):
+            store.put(key, one.body, one.digest)
+        elif one.size <= store.part_size:
+            store.put(key, b"".join(one.pieces()), one.digest)
+        else:
+            _upload(store, key, one.size, one.pieces())
 
     distinct = {document.digest: document for document in documents}
     list(mapper(put, distinct.values()))
-    return {digest: len(document.body) for digest, document in distinct.items()}
+    return {digest: document.size for digest, document in distinct.items()}
+
+
+def _upload(store: Store, key: str, size: int, pieces: Iterator[bytes]) -> None:
+    """Put a document in parts, as it comes."""
+    with store.begin(key, size) as upload:
+        number, body = 0, bytearray()
+        for piece in pieces:
+            body += piece
+            while len(body) > upload.part_size:
+                upload.put(number, body[: upload.part_size])
+                del body[: upload.part_size]
+                number += 1
+        upload.put(number, body)
+        upload.complete()
 
 
 def _encoded(root: Root) -> Document:
@@ -252,17 +274,5 @@ class _Info:
         elif self._size <= store.part_size:
             store.put(key, b"".join(self._pieces()), self.digest)
         else:
-            self._upload(store, key)
+            _upload(store, key, self._size, self._pieces())
         return {self.digest: self._size}
-
-    def _upload(self, store: Store, key: str) -> None:
-        with store.begin(key, self._size) as upload:
-            number, body = 0, bytearray()
-            for piece in self._pieces():
-                body += piece
-                while len(body) > upload.part_size:
-                    upload.put(number, body[: upload.part_size])
-                    del body[: upload.part_size]
-                    number += 1
-            upload.put(number, body)
-            upload.complete()

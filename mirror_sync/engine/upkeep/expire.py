@@ -10,12 +10,13 @@ from functools import partial
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import time_of
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.job.job import Job, owners
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.retention import Retention, most_generous
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import Mapper, change_refs, published_at, rewritten_roots
+from mirror_sync.engine.sync.selecting import Concerned
 from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
 from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.walk import Place, Walk
@@ -44,7 +45,8 @@ class Expiry:
         mapper: Mapper = map,
         keep_alive: Callable[[], None] = lambda: None,
     ) -> None:
-        self._target, self._published, self._jobs, self._now = target, published, jobs, now
+        self._target, self._published, self._now = target, published, now
+        self._concerned = Concerned(target, jobs)
         self._mapper, self._keep_alive = mapper, keep_alive
         self._at = iso_utc(datetime.fromtimestamp(now, UTC))
 
@@ -101,7 +103,7 @@ class Expiry:
 
     def _may_expire(self, repo: Repo, refs: Refs) -> bool:
         """Whether the times of its snapshots are worth asking for."""
-        jobs = owners(self._jobs, self._target.name, repo)
+        jobs = self._concerned(repo)
         if not jobs or len(refs.snapshots) <= _retention(jobs).snapshots:
             return False
         return not refs.named.issuperset(refs.snapshots)
@@ -120,7 +122,7 @@ class Expiry:
         return found
 
     def _expired_of(self, repo: Repo, refs: Refs, times: Times) -> tuple[CommitId, ...]:
-        jobs = owners(self._jobs, self._target.name, repo)
+        jobs = self._concerned(repo)
         if not jobs:
             return ()
         asked = ((commit, times.get(root)) for commit, root in refs.snapshots.items())

@@ -13,7 +13,6 @@ from typing import Any
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.decisions import key_of
@@ -81,6 +80,33 @@ _BUDGETS: tuple[Figure, ...] = (
         lambda budget: float(budget.quota),
     ),
 )
+_SPEEDS: tuple[Figure, ...] = (
+    (
+        "endpoint_first_byte_seconds",
+        "How long a file's first byte takes by an endpoint of several, once that is measured.",
+        lambda pace: pace.first_byte or None,
+    ),
+    (
+        "endpoint_rate_bytes",
+        "Bytes a second of one stream by an endpoint of several, once that is measured.",
+        lambda pace: pace.rate or None,
+    ),
+    (
+        "endpoint_taken",
+        "1 for the endpoint of several that files come by first.",
+        lambda pace: float(pace.taken),
+    ),
+    (
+        "endpoint_streams",
+        "Files and parts of files that an endpoint of several was asked for since this process began.",
+        lambda pace: float(pace.asked),
+    ),
+    (
+        "endpoint_failed_streams",
+        "Those of them that it gave not at all, not to the end, or wrong.",
+        lambda pace: float(pace.errors),
+    ),
+)
 _DISKS: tuple[Figure, ...] = (
     (
         "disk_free_bytes",
@@ -140,7 +166,8 @@ class Families(Collector):
         yield from _versions(page, readings)
         yield from _care(page)
         yield from _targets(page, readings)
-        yield from _gauges(_BUDGETS, _budgets(readings), ("upstream", "kind"))
+        yield from _gauges(_BUDGETS, _by_two(readings.budgets), ("upstream", "kind"))
+        yield from _gauges(_SPEEDS, _by_two(readings.speeds), ("upstream", "endpoint"))
         yield from _gauges(_DISKS, (((name,), disk) for name, disk in readings.disks.items()), ("disk",))
         for name, help_text, value_of in _DAEMON:
             yield _gauge(name, help_text, [((), value_of(page, readings))])
@@ -403,6 +430,6 @@ def _scheduled(readings: Readings) -> list[str]:
     return sorted({due.target for due in readings.jobs.values()})
 
 
-def _budgets(readings: Readings) -> Iterator[tuple[tuple[str, str], BudgetState]]:
-    for name, kinds in readings.budgets.items():
+def _by_two(told: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[tuple[str, str], object]]:
+    for name, kinds in told.items():
         yield from (((name, kind), state) for kind, state in kinds.items())

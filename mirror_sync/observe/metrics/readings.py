@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.job.way_gauge import WayPace
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """One moment. `budgets` by upstream and kind of call; `heartbeat`: seconds since the scheduler's last one.
+    """One moment. `budgets` by upstream and kind of call, `speeds` by upstream and endpoint; `heartbeat`: seconds since
+    the scheduler's last one.
 
     `unusual`: clients by target and what is unusual about them; `counted`: the last request that was, by target.
     `signing`: of each target in which jobs.yaml has a key sign, the fingerprint of the one that signed last, and since
@@ -47,3 +49,4 @@ class Readings:
     signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     certificate_ends: float | None = None
+    speeds: Mapping[str, Mapping[str, WayPace]] = field(default_factory=dict)

@@ -21,13 +21,17 @@ from mirror_sync.sources.hub.download_addresses import Address, Addresses
 from mirror_sync.sources.hub.endpoint import Endpoint
 from mirror_sync.sources.hub.hub_errors import RequestContext, bad_answer, refusal
 
-_BRIDGED = 50_000_000_000  # bytes; of larger ones the Hub's bridge gives parts alone (xet-core#592)
 _SERVED = {200, 206}
+_BAD_REQUEST = 400
 _WAITING = {408, 425, 429}
 
 
 class _ExpiredError(Exception):
     """A signed address that no longer opens."""
+
+
+class _TooLargeError(Exception):
+    """A 400 for a whole file, which may be given by a range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class Download(AbstractContextManager[ByteStream]):
         self._wanted = WantedRange(start, min(stop, file.size), file.size)
         self._place = place or place_of(asked, file)
         self._given: Body | None = None
+        self._ranged = not self._wanted.whole or file.size > self._addresses.whole_up_to
 
     def __enter__(self) -> ByteStream:
         if self._wanted.empty:
@@ -71,6 +76,16 @@ class Download(AbstractContextManager[ByteStream]):
                 self._addresses.forget(self._place)
 
     def _begin(self) -> Body:
+        """What is refused whole by a 400 is asked for by a range of all, and so are larger ones from then on."""
+        try:
+            return self._opened()
+        except _TooLargeError:
+            self._ranged = True
+        body = self._opened()
+        self._addresses.whole_up_to = min(self._addresses.whole_up_to, self._file.size - 1)
+        return body
+
+    def _opened(self) -> Body:
         known = None if self._wanted.whole else self._addresses.find(self._place)
         if known is not None:
             try:
@@ -88,8 +103,7 @@ class Download(AbstractContextManager[ByteStream]):
 
     def _follow(self, address: Address) -> Body:
         """Remembers where the bytes were found for the other ranges of the file, and forgets what fails."""
-        whole = self._wanted.whole and self._file.size <= _BRIDGED
-        headers = {} if whole else {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"}
+        headers = {"Range": f"bytes={self._wanted.start}-{self._wanted.stop - 1}"} if self._ranged else {}
         try:
             found, answer = self._endpoint.get(self._asked, address, headers, self.check_promises)
             try:
@@ -133,6 +147,8 @@ class Download(AbstractContextManager[ByteStream]):
             except ValueError as error:
                 place = f"{self._asked.page}: {self._file.path!r}"
                 raise BadAnswer(f"{place}: {spoken_origin(answer.url)} sent {error}") from error
+        if answer.status == _BAD_REQUEST and not self._ranged:
+            raise _TooLargeError
         if self._endpoint.is_home(answer.url):
             raise self.refused(answer)
         if answer.status < 500 and answer.status not in _WAITING:  # noqa: PLR2004  the class of client errors

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 _REMEMBERED = 256  # files: those in flight are a few dozen
+BRIDGED = 50_000_000_000  # bytes; of larger ones the Hub's bridge gives parts alone (xet-core#592)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,13 @@ class Address:
 
 
 class Addresses:
-    """Signed addresses by the path of a file at a commit. Forgets the oldest. Safe for many threads."""
+    """Signed addresses by the path of a file at a commit. Forgets the oldest. Safe for many threads.
+
+    `whole_up_to`: the size in bytes above which a file is asked for by a range of all of it, as it is not given whole.
+    """
 
     def __init__(self) -> None:
+        self.whole_up_to = BRIDGED
         self._known: OrderedDict[str, Address] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -56,6 +56,7 @@ from mirror_sync.sources.hub.repo_lists import (
     listed,
     matching,
     questions,
+    ranked,
 )
 
 DEFAULT_BRANCH = "main"
@@ -124,7 +125,7 @@ class HubSource(Source):
             lists = (self._turned(asked, f"/api/{kind.plural}", query) for query in questions(ranking))
             read = (matching(kind, ranking.takes, reading.pages(pages)) for pages in lists)
             found = first(ranking, read)
-            yield from (listed(kind, item) for item in found)
+            yield from (ranked(ranking, item) for item in found)
             yield from reading.shortfall(len(found))
 
     def heads(self, repos: Collection[Repo]) -> Heads:

@@ -12,6 +12,7 @@ from itertools import chain, islice, pairwise
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.content.upstream import Heads, Resolved, Shortfall
 from mirror_sync.domain.job.ranking import MOST_RANKED, Ranking, Sort
 from mirror_sync.domain.repo import Kind, Repo
@@ -20,6 +21,7 @@ from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, head_of, re
 
 _ODD = 4  # of so many neighbours one may rise: a hub may sort by figures that are a little older than those it tells
 _ID = re.compile(r"(/api/(?:models|datasets|spaces|kernels)/).+(/tree/)")  # of the repo whose tree it is
+_SHOWN = 40  # characters of a figure that is none
 RANKED_PAGES = 5  # of a list: more than one only where some of the first are not to be mirrored
 _FIGURES: Mapping[Sort, str] = {
     Sort.DOWNLOADS: "downloads",
@@ -102,6 +104,15 @@ def _is_wanted(kind: Kind, wanted: Callable[[Repo], bool], name: str) -> bool:
         return False
 
 
+def ranked(ranking: Ranking, item: Item) -> Resolved | Repo:
+    """The same of a list that is sorted, with the figure that it is sorted by."""
+    found, figure = listed(ranking.pattern.kind, item), item[_FIGURES[ranking.sort]]
+    if isinstance(found, Repo):
+        return found
+    told = f"{figure:,}" if isinstance(figure, int) else plain(short(str(figure), _SHOWN))
+    return replace(found, rank=f"{ranking.sort}: {told}")
+
+
 def listed(kind: Kind, item: Item) -> Resolved | Repo:
     """The bare repo where its own item is none: what one repo says of itself must not stop the others of its owner."""
     repo = Repo(kind, item["id"])
@@ -119,7 +130,7 @@ def questions(ranking: Ranking) -> Iterator[dict[str, Any]]:
     kind, figure = ranking.pattern.kind, _FIGURES[ranking.sort]
     filters = list(ranking.tags)
     query: dict[str, Any] = {
-        "author": ranking.pattern.owner,
+        **({} if ranking.of_all else {"author": ranking.pattern.owner}),
         "sort": figure,
         "limit": MOST_RANKED if ranking.without else ranking.limit,  # who knows how many `without` leaves out
         "expand": sorted({*PROPERTIES[kind], figure}),

@@ -17,11 +17,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from mirror_sync.domain.attested import LARGEST_ATTESTED, Attested
+from mirror_sync.domain.attested import LARGEST_ATTESTED, Attested, is_carried
 from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.manifest import MirroredFile, RemoteFile
 from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, STATEMENT, STATEMENT_SIGNATURE, Ref, Refs
-from mirror_sync.domain.content.snapshot import Root, description, read_shard, sort_key
+from mirror_sync.domain.content.snapshot import Attachment, Root, description, read_shard, sort_key
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.upstream import Commit, Found, Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -46,6 +46,7 @@ from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import MAX_DESCRIPTION, MAX_DOCUMENT, MAX_TREE
+from mirror_sync.scratch.spooled import spooled
 from mirror_sync.sources.hub.hub_json import UNREADABLE, commits_of, json_of, resolved_of
 from mirror_sync.sources.mirror.feed_view import FeedView
 from mirror_sync.sources.mirror.readers import MirrorReader
@@ -191,14 +192,15 @@ class MirrorSource(Source):
         self._moved.update(repos)
 
     def attested(self, repo: Repo, commit: CommitId) -> Attested:
-        """Two calls, and one for each attachment."""
+        """Two calls, and one for each attachment that is carried. What is large lies in an unnamed file meanwhile."""
         digest = self._digest(repo, commit)
         root = self._root(repo, commit)
         of_repo = self._refs(repo).attachments
         named = {name: of_repo[name] for name in (STATEMENT, STATEMENT_SIGNATURE) if name in of_repo}
         documents = {
-            name: self._document(repo, commit, one, LARGEST_ATTESTED)
+            name: self._attachment(repo, commit, one)
             for name, one in {**root.attachments, **named}.items()
+            if is_carried(name)
         }
         body = self._document(repo, commit, digest, MAX_TREE)
         return Attested(body, documents, root.verdicts, root.files, root.size)
@@ -350,6 +352,10 @@ class MirrorSource(Source):
 
     def _document(self, repo: Repo, commit: CommitId, digest: Sha256, limit: int) -> bytes:
         return self._reader.document(repo, commit, digest, limit, limit)
+
+    def _attachment(self, repo: Repo, commit: CommitId, digest: Sha256) -> Attachment:
+        with self._reader.stream(repo, commit, digest) as stream, self._reading(repo):
+            return spooled(stream.readinto, digest, LARGEST_ATTESTED)
 
     @contextmanager
     def _proving(self, repo: Repo, commit: CommitId, file: RemoteFile, digest: Sha256) -> Iterator[ByteStream]:

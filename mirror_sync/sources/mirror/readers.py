@@ -65,6 +65,10 @@ class MirrorReader(Protocol):
         """The first `kept` bytes of a document of a snapshot, which is proved whole; BadAnswer where that fails."""
         ...
 
+    def stream(self, repo: Repo, commit: CommitId, digest: Sha256) -> AbstractContextManager[ByteStream]:
+        """The bytes of a document of a snapshot, of any size, which nobody has proved."""
+        ...
+
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, digest: Sha256, start: int, stop: int | None
     ) -> AbstractContextManager[ByteStream]:
@@ -104,17 +108,23 @@ class FrontReader:
         return self._told(asked, f"{_place(repo)}/refs.json", f'"{known}"' if known else "", MAX_REFS).body
 
     def document(self, repo: Repo, commit: CommitId, digest: Sha256, kept: int, limit: int) -> bytes:
+        with self.stream(repo, commit, digest) as stream:
+            try:
+                return proved_beginning(stream.readinto, digest, kept, limit)
+            except DocumentError as error:
+                asked = RequestContext(self._line.url, self._token, repo, commit)
+                raise BadAnswer(f"{asked.page}: {error}") from error
+
+    @contextmanager
+    def stream(self, repo: Repo, commit: CommitId, digest: Sha256) -> Iterator[ByteStream]:
         asked = RequestContext(self._line.url, self._token, repo, commit)
         answer = self._answer(asked, f"{_place(repo)}/{commit}/{digest}", {})
         try:
-            body = proved_beginning(answer.readinto, digest, kept, limit)
-        except BaseException as error:
+            yield answer
+        except BaseException:
             answer.discard()
-            if isinstance(error, DocumentError):
-                raise BadAnswer(f"{asked.page}: {error}") from error
             raise
         answer.release()
-        return body
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, digest: Sha256, start: int, stop: int | None
@@ -183,6 +193,9 @@ class StoreReader:
             return read_beginning(self._store, digest, kept, limit)
         except (StoreError, DocumentError) as error:
             raise _as_upstream(error, f"{self._place}: {repo}") from error
+
+    def stream(self, repo: Repo, commit: CommitId, digest: Sha256) -> AbstractContextManager[ByteStream]:
+        return _Opened(self._store, digest, 0, None, f"{self._place}: {repo}")
 
     @contextmanager
     def fetch(

@@ -65,20 +65,28 @@ class FailoverCandidate:
 
 
 class Overheard:
-    """A stream that remembers whether it moved, and how it broke."""
+    """A stream that remembers whether it moved, how quickly, and how it broke.
 
-    def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
+    `first_byte`: seconds since `asked` until its first bytes came; `count` of others came in `seconds` of waiting.
+    """
+
+    def __init__(self, stream: ByteStream, asked: float, clock: Callable[[], float]) -> None:
+        self._stream, self._asked, self._clock = stream, asked, clock
         self.moved = False
+        self.first_byte, self.count, self.seconds = 0.0, 0, 0.0
         self.error: MirrorError | None = None
 
     def readinto(self, buffer: memoryview) -> int:
+        before = self._clock()
         try:
             count = self._stream.readinto(buffer)
         except MirrorError as error:
             self.error = error
             raise
-        self.moved = self.moved or count > 0
+        if self.moved:
+            self.count, self.seconds = self.count + count, self.seconds + self._clock() - before
+        elif count > 0:
+            self.moved, self.first_byte = True, self._clock() - self._asked
         return count
 
 

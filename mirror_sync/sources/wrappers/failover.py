@@ -1,11 +1,12 @@
 """Several endpoints of one upstream, in order: the next one answers when one does not, is slow, or lies.
 
 `several_answers` says what their answers mean together, `candidate` what is held against them, `breaker` when one is
-left alone.
+left alone; which of them is the quickest `way_gauge` knows, as of roads.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +19,9 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import BudgetState, Fallback, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId, Promise
 from mirror_sync.domain.job.ranking import Sought
+from mirror_sync.domain.job.upstreams import Prefer
+from mirror_sync.domain.job.way_gauge import PROBE, EndpointGauge, WayPace
+from mirror_sync.domain.outcome.events import EndpointTaken, Observer
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import MirrorError, UpstreamError
@@ -40,6 +44,8 @@ class FailoverSource(Wrapper):
     One that fails again and again is left alone, as `breaker` says, the only one, too; when all are, the call fails at
     once, and says when it is worth repeating (`Resting`). When none answers, the first one's error leaves. What another
     than the first tells of a repo says so (`Fallback`). `clock` in seconds, from any start.
+
+    With `fastest` what a commit holds is asked of the quickest first, as streams are measured, and not by loyalty.
     """
 
     def __init__(
@@ -49,6 +55,8 @@ class FailoverSource(Wrapper):
         loyalty: float = 300.0,
         breaker: BreakerPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
+        prefer: Prefer = Prefer.ORDER,
+        tell: Observer = lambda _: None,
     ) -> None:
         if not sources:
             raise ValueError("no source to ask")
@@ -56,10 +64,13 @@ class FailoverSource(Wrapper):
         breakers = [Breaker(breaker or BreakerPolicy(), clock) for _ in sources]
         self._all = [FailoverCandidate(source, own, breakers) for source, own in zip(sources, breakers, strict=True)]
         self._suspicions = Suspicions()
-        self._loyalty, self._clock = loyalty, clock
+        self._loyalty, self.clock = loyalty, clock
         self._last = ""  # what went wrong last, for a person
         self._as_written = range(len(self._all))
         self._first = (0, 0.0)  # which one is asked first, and until when; replaced in one step
+        self._fastest, self._tell = prefer is Prefer.FASTEST and len(sources) > 1, tell
+        self._gauge, self._gauging = EndpointGauge(len(sources)), threading.Lock()
+        self._told = 0  # the endpoint that was told last to be the quickest
 
     def around(self, verb: str, call: Callable[[Source], _T], about: object = "") -> _T:
         return self._ask(self._as_written, call, Answers())
@@ -102,16 +113,21 @@ class FailoverSource(Wrapper):
             given = source.fetch(repo, commit, file, start, stop)
             return given, given.__enter__()
 
-        return _Fetch(self, file.promise, opened)
+        return _Fetch(self, file.promise, (file.size if stop is None else stop) - start, opened)
 
-    def opened(self, promise: Promise, call: Callable[[Source], _T]) -> tuple[int, _T]:
-        """Which source opened a file, and what it gave."""
-        answers, order = Answers(), self._order()
+    def opened(self, promise: Promise, size: int, call: Callable[[Source], _T]) -> tuple[int, _T]:
+        """Which source opened a file, or a part of so many bytes, and what it gave."""
+        answers, order = Answers(), self._order(size)
+        chosen, opened = order[0], -1
         if len(order) > 1:
             order = self._suspicions.order(promise, order)
-        given = self._ask(order, call, answers, settled=False)
-        self._suspicions.served(promise, answers.answered)
-        return answers.answered, given
+        try:
+            given = self._ask(order, call, answers, settled=False)
+            opened = answers.answered
+            self._suspicions.served(promise, opened)
+            return opened, given
+        finally:
+            self._weigh(chosen, opened, answers)
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         """The next fetch of this content prefers those that have not given it, and the guilty come nearer to rest."""
@@ -119,6 +135,8 @@ class FailoverSource(Wrapper):
             self._all[index].source.distrust(repo, commit, file)
             self._all[index].doubt()
             self._prefer(index + 1)
+            with self._gauging:
+                self._gauge.lied(index)
 
     def prove(self) -> TokenStatus:
         """Of the first alone: another's token, or want of one, says nothing of what the first refuses."""
@@ -129,6 +147,18 @@ class FailoverSource(Wrapper):
         index = next((index for index in self._order() if not self._all[index].breaker.open), 0)
         return self._all[index].source.budget()
 
+    def speeds(self) -> Mapping[str, WayPace]:
+        """By endpoint; none where there is but one."""
+        if len(self._all) == 1:
+            return {}
+        with self._gauging:
+            paces = self._gauge.paces()
+        taken = None if self._fastest else self._order()[0]
+        return {
+            str(one.source): pace if taken is None else replace(pace, taken=index == taken)
+            for index, (one, pace) in enumerate(zip(self._all, paces, strict=True))
+        }
+
     def _ask(self, order: Sequence[int], call: Callable[[Source], _T], answers: Answers, *, settled: bool = True) -> _T:
         """The first answer, and in `answers` whose it is. See `FailoverCandidate.ask` for `settled`."""
         for index in self._worth_asking(order, answers):
@@ -136,7 +166,7 @@ class FailoverSource(Wrapper):
                 answer = self._all[index].ask(call, settled=settled)
             except SILENT as error:
                 self._last = str(error)
-                answers.silent.append(error)
+                answers.fall_silent(index, error)
             except UpstreamError as error:
                 answers.refuse(index, error)
             else:
@@ -191,6 +221,14 @@ class FailoverSource(Wrapper):
             self._fell_short(index, stream.error)
         elif stream.moved:
             self._all[index].breaker.succeed()
+        with self._gauging:
+            if stream.moved:
+                self._gauge.opened(index, stream.first_byte)
+                self._gauge.came(index, stream.count, stream.seconds)
+            if stream.moved or isinstance(stream.error, SILENT):
+                self._gauge.ended(index, well=not isinstance(stream.error, SILENT))
+            else:
+                self._gauge.passed(index)
 
     def _fell_short(self, index: int, error: MirrorError) -> None:
         self._last = str(error)
@@ -207,13 +245,41 @@ class FailoverSource(Wrapper):
         cause = self._last or f"{next_one.source} has not answered"
         return Resting(f"{cause}; not asked again for a while", rest.outcome_in, rest.silent)
 
-    def _order(self) -> Sequence[int]:
+    def _weigh(self, chosen: int, opened: int, answers: Answers) -> None:
+        """What became of an opening is known of those that did not answer; of the one that did, its stream tells."""
+        asked = {*answers.silent_of, *answers.refused}
+        with self._gauging:
+            for index in asked:
+                self._gauge.ended(index, well=False)
+            if chosen not in asked and chosen != opened:
+                self._gauge.passed(chosen)
+
+    def _order(self, size: int | None = None) -> Sequence[int]:
+        """Of which a content of so many bytes is asked, one after the other; None for what is no file."""
+        if self._fastest:
+            start = self._quickest(size)
+            return (start, *(index for index in self._as_written if index != start))
         first, until = self._first
-        start = first if self._clock() < until else 0
+        start = first if self.clock() < until else 0
         return (*range(start, len(self._all)), *range(start))
 
+    def _quickest(self, size: int | None) -> int:
+        able = [index for index in self._as_written if not self._all[index].breaker.open] or self._as_written
+        with self._gauging:
+            start = self._gauge.choose(able, probes=size is not None and size <= PROBE)
+            paces = self._gauge.paces()
+            taken = next(index for index, pace in enumerate(paces) if pace.taken)
+            before, self._told = self._told, taken
+        if before != taken:
+            self._tell(EndpointTaken(str(self._all[taken].source), str(self._all[before].source), *_said(paces[taken])))
+        return start
+
     def _prefer(self, index: int) -> None:
-        self._first = (index % len(self._all), self._clock() + self._loyalty)
+        self._first = (index % len(self._all), self.clock() + self._loyalty)
+
+
+def _said(pace: WayPace) -> tuple[float, float]:
+    return round(pace.first_byte, 3), round(pace.rate)
 
 
 def _not_empty(source: Source, items: Iterator[_T]) -> Iterator[_T]:
@@ -231,13 +297,18 @@ class _Fetch(AbstractContextManager[ByteStream]):
         self,
         sources: FailoverSource,
         promise: Promise,
+        size: int,
         open_: Callable[[Source], tuple[AbstractContextManager[ByteStream], ByteStream]],
     ) -> None:
-        self._sources, self._promise, self._open = sources, promise, open_
+        self._sources, self._promise, self._size, self._open = sources, promise, size, open_
 
     def __enter__(self) -> ByteStream:
-        self._index, (self._given, stream) = self._sources.opened(self._promise, self._open)
-        self._stream = Overheard(stream)
+        def opened(source: Source) -> tuple[float, tuple[AbstractContextManager[ByteStream], ByteStream]]:
+            asked = self._sources.clock()  # of the one that answers alone
+            return asked, self._open(source)
+
+        self._index, (asked, (self._given, stream)) = self._sources.opened(self._promise, self._size, opened)
+        self._stream = Overheard(stream, asked, self._sources.clock)
         return self._stream
 
     def __exit__(

@@ -18,7 +18,7 @@ from types import TracebackType
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, Promise, Sha256
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.road_gauge import RoadGauge
+from mirror_sync.domain.job.way_gauge import RoadGauge
 from mirror_sync.domain.outcome.events import Observer, RoadLeft, RoadTaken
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import IntegrityError, MirrorError, Unreachable, UpstreamError

@@ -36,15 +36,21 @@ class Answers:
 
     def __init__(self) -> None:
         self.silent: list[MirrorError] = []
+        self.silent_of: set[int] = set()
         self.refused: dict[int, UpstreamError] = {}
         self.resting: list[int] = []
         self.answered = 0
 
+    def fall_silent(self, index: int, error: MirrorError) -> None:
+        """Note that one gave no answer."""
+        self.silent.append(error)
+        self.silent_of.add(index)
+
     def refuse(self, index: int, error: UpstreamError) -> None:
         """Note a refusal; raise it where it is the last word."""
+        self.refused[index] = error
         if isinstance(error, RateLimited) or (index == 0 and not isinstance(error, _ABSENT)):
             raise error
-        self.refused[index] = error
 
     @property
     def all_lack_it(self) -> bool:

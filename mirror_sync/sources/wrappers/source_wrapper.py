@@ -11,6 +11,7 @@ from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import BudgetState, Found, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Sought
+from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.repo import Repo
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Catalogue, Source
@@ -47,11 +48,14 @@ class Wrapper(Source):
         return self._source.fetch(repo, commit, file, start, stop)
 
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
-        """Not through `around`, since it asks nobody; so with `budget`."""
+        """Not through `around`, since it asks nobody; so with `budget` and `speeds`."""
         self._source.distrust(repo, commit, file)
 
     def budget(self) -> Mapping[str, BudgetState]:
         return self._source.budget()
+
+    def speeds(self) -> Mapping[str, WayPace]:
+        return self._source.speeds()
 
 
 def whole(answer: _T) -> _T:

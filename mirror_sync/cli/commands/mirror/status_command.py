@@ -156,5 +156,6 @@ def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], 
     statuses, runs = mirror.status(), mirror.history.runs(RUNS_KEPT)  # the first to say that the folder is none
     folder = settings.state_dir
     memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
-    inventory = replace(published.complete(take_inventory(settings.jobs, memory, now)), tended=mirror.tended())
+    taken = published.complete(take_inventory(settings.jobs, memory, now))
+    inventory = replace(taken, tended=mirror.tended(), ways=mirror.ways().of(settings.jobs))
     return of_jobs(inventory, names) if jobs else inventory
