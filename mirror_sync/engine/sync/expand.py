@@ -122,7 +122,9 @@ class _Expansion:
             self._tell_short(short, len(listed))
         mirrored = list(filter(self._job.names, self._mirrored.matching(pattern)))
         if self._job.is_wide:
-            mirrored = TakenBefore(self._context.targets[self._job.target].read_cache, self._job).among(mirrored, choice)
+            mirrored = TakenBefore(self._context.targets[self._job.target].read_cache, self._job).among(
+                mirrored, choice
+            )
         if not listed and not mirrored and not self._by_demand:
             raise NotFoundOrPrivate(_nothing(pattern, short))
         fell = "" if ranking is None else f"fell out of {ranking}, and is kept up to date"
