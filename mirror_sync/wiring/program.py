@@ -33,6 +33,7 @@ from mirror_sync.wiring.adapters import open_store
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
+    from mirror_sync.app.own.pushing import PushModels
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -126,6 +127,33 @@ class Mirror:
         from mirror_sync.app.syncing import PlanJobs
 
         return PlanJobs(self._configured, self._context)
+
+    @cached_property
+    def push(self) -> PushModels:
+        """Make a folder a commit of an own model."""
+        from mirror_sync.app.own.pushing import OwnPlaces, PushModels
+        from mirror_sync.sources.own.pushed_folder import PushedFolder
+
+        places = OwnPlaces(lambda name: self._context().sources[name], PushedFolder, self._storing)
+        return PushModels(self.settings, self._configured, places, lambda: self.sync)
+
+    def _storing(self, name: str, target: Target) -> RunContext:
+        """A run that publishes into an upstream of ours alone: for everybody who may read it, unsigned, unremembered."""
+        from mirror_sync.config.keys.program_entries import EngineEntry, FrontEntry
+        from mirror_sync.config.keys.trust_entries import Trust
+        from mirror_sync.wiring.assembly import Assembly
+
+        plain = replace(
+            self.settings,
+            upstreams={},
+            targets={name: target},
+            jobs=(),
+            trust=Trust(),
+            front=FrontEntry(),
+            engine=EngineEntry(),
+            tokens=None,
+        )
+        return Assembly(plain, self.stop, self._learn).context(tell_all(self._observers), lambda report: None)
 
     @cached_property
     def verify(self) -> VerifyTargets:
