@@ -9,10 +9,11 @@ from functools import cached_property
 
 from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, name_fault
-from mirror_sync.domain.content.upstream import Resolved, Shortfall
+from mirror_sync.domain.content.upstream import PassedOver, Resolved, Shortfall
 from mirror_sync.domain.job.job import Job, cedes, denials
 from mirror_sync.domain.outcome.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.outcome.report import RepoOutcome
+from mirror_sync.domain.own.variants import Variants
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted
 from mirror_sync.engine.context import RunContext
@@ -67,14 +68,18 @@ class _Expansion:
             yield from self._revisions(pattern.repo, None, self._heads.get(pattern.repo))
             return
         try:
-            listed, beyond = self._search(pattern)
+            listed, beyond, passed_over = self._search(pattern)
         except Exception as error:  # whatever stops one pattern must not stop the others
             yield self._unlisted(pattern, "*", error)
             return
+        yield from (self._passed(one) for one in passed_over if one.repo not in listed)
         denied = [repo for repo in listed if self._job.denied_by(repo) is not None]
         yield from self._denials(denied)
         if len(denied) == len(listed) > 0:
             nothing = f"all repos that match {pattern} are denied: nothing to do"
+            yield Unlisted(self._job, pattern, "*", NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
+        if not listed:
+            nothing = f"nobody has made {self._job.ranking} yet, or none of it is to be taken: nothing to do"
             yield Unlisted(self._job, pattern, "*", NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
         listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
         heads = self._heads_of(beyond if self._job.ranking else ())
@@ -104,21 +109,30 @@ class _Expansion:
     def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
         return heads_of(self._hints, repos, self._job.reads, self._before) if asks_lists(self._job) else {}
 
-    def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
-        """What the upstream lists, or ranks first, with what is published already; and of that what it did not list."""
+    def _passed(self, one: PassedOver) -> Unlisted:
+        settled = NoChange(RepoOutcome.REFUSED, None, one.why, DENIED)
+        return Unlisted(self._job, RepoPattern(one.repo.kind, one.repo.id), ", ".join(self._job.revisions), settled)
+
+    def _search(
+        self, pattern: RepoPattern
+    ) -> tuple[dict[Repo, Resolved | None], Sequence[Repo], Sequence[PassedOver]]:
+        """What the upstream lists, or ranks first, with what is published already; of that what it did not list; and
+        what it has and the job does not take.
+        """
         self._context.go_on()
         found = [*self._source.search(self._job.ranking or pattern)]
         short = next((item for item in found if isinstance(item, Shortfall)), None)
-        listed = dict(_entry(item) for item in found if not isinstance(item, Shortfall))
+        passed_over = [item for item in found if isinstance(item, PassedOver)]
+        listed = dict(_entry(item) for item in found if isinstance(item, Resolved | Repo))
         if short is not None:
             self._tell_short(short, len(listed))
         mirrored = list(filter(self._job.names, self._mirrored.matching(pattern)))
-        if not listed and not mirrored:
+        if not listed and not mirrored and not isinstance(self._job.ranking, Variants):
             raise NotFoundOrPrivate(_nothing(pattern, short))
         if self._job.only is not None:
-            return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, []
+            return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, [], []
         beyond = [repo for repo in mirrored if repo not in listed]
-        return listed | self._doubted(str(pattern), listed, mirrored), beyond
+        return listed | self._doubted(str(pattern), listed, mirrored), beyond, passed_over
 
     def _doubted(
         self, what: str, listed: Mapping[Repo, Resolved | None], mirrored: Sequence[Repo]
