@@ -119,7 +119,7 @@ class Mirror:
         """Bring jobs up to date."""
         from mirror_sync.app.syncing import SyncJobs
 
-        return SyncJobs(self._configured, self._context, self._catalogues, self._by_rules)
+        return SyncJobs(self._configured, self._context, self._catalogues, self._by_rules, self._afterwards)
 
     @cached_property
     def plan(self) -> PlanJobs:
@@ -138,7 +138,7 @@ class Mirror:
         return PushModels(self.settings, self._configured, places, lambda: self.sync)
 
     def _storing(self, name: str, target: Target) -> RunContext:
-        """A run that publishes into an upstream of ours alone: for everybody who may read it, unsigned, unremembered."""
+        """A run that publishes into an upstream of ours alone: unsigned, without doors, and not remembered."""
         from mirror_sync.config.keys.program_entries import EngineEntry, FrontEntry
         from mirror_sync.config.keys.trust_entries import Trust
         from mirror_sync.wiring.assembly import Assembly
@@ -224,6 +224,20 @@ class Mirror:
             PromoteByRules(self._context, lambda: self.releases)(actor, jobs, report)
         if any(job.rollout for job in jobs):
             self._rollouts()(actor, jobs, report)
+
+    def _afterwards(self, actor: Actor, jobs: Sequence[Job], report: RunReport, stop: threading.Event) -> None:
+        """Make what jobs say of what they publish; without one nothing is imported."""
+        if any(job.transform for job in jobs):
+            from mirror_sync.app.own.transforming import TransformPublished
+            from mirror_sync.scanners.tool import Tool
+
+            folder = self.settings.state_dir / "transforms"
+            TransformPublished(
+                self.settings,
+                self._context,
+                lambda: self.push,
+                lambda transform, ends: Tool(transform, folder, lambda: ends),
+            )(actor, jobs, report, stop)
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.variants import ALL_MODELS, Variants
 from mirror_sync.domain.outcome.report import RepoOutcome
-from mirror_sync.domain.own.variants import ALL_MODELS, Variants
 from mirror_sync.domain.repo import Repo, RepoPattern
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults

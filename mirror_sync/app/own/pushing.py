@@ -21,7 +21,7 @@ from mirror_sync.domain.job.guard import ANY, Guard
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import S3Target, Target
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
-from mirror_sync.domain.own.pushed import PUSHED, Pushed
+from mirror_sync.domain.own.pushed import PUSHED, MadeFrom, Pushed
 from mirror_sync.domain.policy.licences import LICENCE, LicensePolicy
 from mirror_sync.domain.policy.rules import Candidate, Outcome, Verdict
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -126,7 +126,7 @@ class PushModels:
 
         StoreError, UpstreamError and others of the engine where it could not be stored: nothing has changed then.
         """
-        name = self._upstream(upstream)
+        name = self.upstream_of(upstream)
         report = self.store(actor, folder, repo, pushed, name)
         jobs = [job for job in self._configured.jobs() if job.upstream == name and _publishes(job, repo)]
         if not jobs:
@@ -152,12 +152,23 @@ class PushModels:
                     return report
         raise StoreUnavailable(f"others push {repo} into {name} again and again; push it again in a while")
 
-    def _upstream(self, name: str | None) -> str:
+    def made_from(self, repo: Repo, name: str) -> MadeFrom | None:
+        """What the newest commit of a repo was made of; None where nothing was made, or is not there. UpstreamError."""
+        try:
+            found = self._places.upstream(name).resolve(repo, DEFAULT_BRANCH)
+        except NotFoundOrPrivate:
+            return None
+        pushed = Pushed.of(found.described)
+        return None if pushed is None else pushed.made_from
+
+    def upstream_of(self, name: str | None) -> str:
         """The upstream that is meant. UsageError for none that takes a push."""
         known, file = self._settings.upstreams, self._settings.path.name
         able = [one for one, upstream in known.items() if upstream.pushed_into is not None]
         if not able:
-            raise UsageError(f"{file} has no upstream that takes a push; add own: {{kind: own, url: s3://bucket/prefix}}")
+            raise UsageError(
+                f"{file} has no upstream that takes a push; add own: {{kind: own, url: s3://bucket/prefix}}"
+            )
         if name is None and len(able) > 1:
             raise UsageError(f"{file} has several upstreams that take a push: choose one by --upstream ({_all(able)})")
         if name is None:
@@ -221,7 +232,9 @@ def _before(source: Source, repo: Repo, name: str) -> tuple[Commit, ...]:
     except NotFoundOrPrivate:
         return ()
     if PUSHED not in found.described:
-        raise UsageError(f"{repo} is a folder of upstream {name}, which nobody has pushed: move it away, or push another name")
+        raise UsageError(
+            f"{repo} is a folder of upstream {name}, which nobody has pushed: move it away, or push another name"
+        )
     return source.history(repo, found.commit)
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.own.variants import Variants
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import RepoPattern
 
 _GLOB = re.compile(r"[*?\[]")

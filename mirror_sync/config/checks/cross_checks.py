@@ -28,7 +28,7 @@ from mirror_sync.domain.content.refs import OURS
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
-from mirror_sync.domain.own.variants import Variants
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
 from mirror_sync.domain.repo import EVERYTHING, Denial, Kind, Repo, RepoPattern
 
@@ -46,6 +46,7 @@ class Draft:
     folders: frozenset[str]  # the upstreams of kind: directory
     mirrors: frozenset[str]  # and those of kind: mirror, and of kind: own, which are read as one
     hubs: frozenset[str]  # what is nothing else
+    owns: frozenset[str]  # what takes a push
     modelscopes: frozenset[str]  # the upstreams of kind: modelscope
     targets: tuple[str, ...]
     tree: Mapping[str, object]  # all of it, as it was written
@@ -68,6 +69,7 @@ class Draft:
             upstreams=_names(tree.get("upstreams")),
             folders=_of_kind("directory", tree.get("upstreams")),
             mirrors=_of_kind("mirror", tree.get("upstreams")) | _of_kind("own", tree.get("upstreams")),
+            owns=_of_kind("own", tree.get("upstreams")) | _of_kind("directory", tree.get("upstreams")),
             hubs=_of_kind("huggingface", tree.get("upstreams")),
             modelscopes=_of_kind("modelscope", tree.get("upstreams")),
             targets=_names(tree.get("targets")),
@@ -99,7 +101,6 @@ class Draft:
                     job = replace(job, workers=workers, segments=job.segments or 1)
                 house = self.policy.house.tightened((entry.policy or PolicyEntry()).house)
                 yield index, self.policy.inspecting(replace(job, house=house), entry.policy)
-
 
     def _bases(self, entry: JobEntry) -> tuple[Repo, ...]:
         """The models that a job looks for variants of."""
@@ -144,6 +145,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _unasked(draft)
     yield from _unranked(draft)
     yield from _unvaried(draft)
+    yield from _untransformed(draft)
     yield from _unlisted(draft)
     yield from _unknown_kinds(draft)
     yield from _roads(draft)
@@ -271,6 +273,24 @@ def _unvaried(draft: Draft) -> Iterator[Finding]:
             yield Finding(("jobs", index, "variants"), message)
 
 
+def _untransformed(draft: Draft) -> Iterator[Finding]:
+    """What is made, and has nowhere to go."""
+    able = [name for name in draft.upstreams if name in draft.owns]
+    for index, entry in draft.jobs:
+        if entry.transform is None:
+            continue
+        trail, named = ("jobs", index, "transform"), entry.transform.upstream
+        yield from entry.transform.faults(trail)
+        if not able:
+            message = "has no upstream to push into; add one: own: {kind: own, url: s3://bucket/prefix}"
+            yield Finding(trail, message)
+        elif named is None and len(able) > 1:
+            yield Finding((*trail, "upstream"), f"is missing, and {listed(able, 'and')} take a push; write one of them")
+        elif named is not None and named not in able:
+            message = f"{quoted(named)} takes no push; {listed(able, 'and')} {'do' if able[1:] else 'does'}"
+            yield Finding((*trail, "upstream"), message)
+
+
 def _roads(draft: Draft) -> Iterator[Finding]:
     """Roads that are no upstreams, or none that may have a Hub's bytes."""
     for index, job in draft.numbered:
@@ -349,6 +369,7 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
     for index, entry in enumerate(file.jobs):
         yield from (entry.policy or PolicyEntry()).inspection_doubts(("jobs", index, "policy"))
+        yield from entry.transform.doubts(("jobs", index, "transform")) if entry.transform else ()
         yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
         policy = jobs[index].policy
         yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy, draft.tree)

@@ -323,6 +323,7 @@ class _StoreKeys(UpstreamKeys, ABC):
         description="Of s3://: where the bucket's name stands in a request: path, virtual or auto.",
         examples=["path"],
     )
+
     def _target(self, url: str, base: Path) -> DirectoryTarget | S3Target:
         if not url.startswith("s3:"):
             return DirectoryTarget(base / address_values.folder(url))

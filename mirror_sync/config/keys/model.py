@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
 from mirror_sync.config.keys.limit_entries import BandwidthEntry, OnlyText
-from mirror_sync.config.keys.own_entries import VariantsEntry
+from mirror_sync.config.keys.own_entries import TransformEntry, VariantsEntry
 from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import (
     AccessEntry,
@@ -37,10 +37,10 @@ from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
+from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
-from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.repo import Denial, Repo, RepoPattern
 
 _BESIDE = "stands beside every, where only one can be; remove it or every"
@@ -367,7 +367,9 @@ class DefaultsEntry(JobKeys):
 class JobEntry(JobKeys):
     """What to mirror, when, from where, to where. That either repos or select is there, `checks` sees."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [name]} for name in ("repos", "select", "variants")]})
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("repos", "select", "variants")]}
+    )
 
     name: scalars.Name = Field(description="The job's name, once in the file.", examples=["embeddings"])
     repos: tuple[scalars.RepoEntry, ...] | None = Field(
@@ -386,6 +388,11 @@ class JobEntry(JobKeys):
         default=None,
         description="Quantised repos that others have made of models, in place of repos that name any.",
         examples=[{"gguf": ["Q4_K_M"], "of": "Qwen/Qwen3-8B"}],
+    )
+    transform: TransformEntry | None = Field(
+        default=None,
+        description="What a program makes of each repo after its publication; it is pushed under a name of one's own.",
+        examples=[{"command": ["/usr/local/bin/quantise", "{input}", "{output}"], "into": "acme/{name}-int8"}],
     )
     licenses: LicensesEntry | None = Field(
         default=None,
@@ -463,6 +470,7 @@ class JobEntry(JobKeys):
             opens=self.readers is not None,
             published_as=self.published_as,
             roads=tuple(dict.fromkeys(self.roads)),
+            transform=None if self.transform is None else self.transform.transform,
             rollout=None if said.rollout is None else said.rollout.rollout,
             channels=tuple(
                 ChannelRule(name, one.source, one.after, one.command) for name, one in (said.channels or {}).items()

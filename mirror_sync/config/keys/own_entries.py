@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from datetime import timedelta
+from shutil import which
 from typing import Annotated
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from mirror_sync.config.findings import quoted
+from mirror_sync.config.findings import Finding, Trail, quoted
 from mirror_sync.config.keys.select import Author, Limit
 from mirror_sync.config.keys.values import scalars
 from mirror_sync.config.keys.values.base_model import Keys
-from mirror_sync.domain.own.variants import ALL_MODELS, Variants
+from mirror_sync.domain.job.variants import ALL_MODELS, Variants
+from mirror_sync.domain.own.transform import INPUT, OUTPUT, Transform, into_of
+from mirror_sync.domain.policy.scan_policy import ScanLimits
 from mirror_sync.domain.repo import Kind, Repo
 
 _QUANT = re.compile(r"(?:UD-)?[A-Z0-9]+(?:_[A-Z0-9]+)*")
@@ -44,6 +49,7 @@ def _base(text: str) -> str:
     return repo.id
 
 
+Into = Annotated[str, scalars.from_text(into_of), scalars.TEXT]
 Quant = Annotated[str, scalars.from_text(_quant), scalars.TEXT]
 Bases = Annotated[
     tuple[str, ...],
@@ -61,7 +67,7 @@ class VariantsEntry(Keys):
         examples=[["Q4_K_M"]],
     )
     of: Bases = Field(
-        description="The models that they were made of: org/name, or the name of a job for all that it names, or a list.",
+        description="The models that they were made of: org/name, a job's name for all that it names, or a list.",
         examples=["Qwen/Qwen3-8B"],
     )
     authors: tuple[Author, ...] | None = Field(
@@ -83,3 +89,61 @@ class VariantsEntry(Keys):
             quants=tuple(dict.fromkeys(self.gguf)),
             authors=tuple(dict.fromkeys(self.authors or ())),
         )
+
+
+class TransformEntry(Keys):
+    """What is made of each repo of a job after it was published, by a program, and pushed as a model of one's own."""
+
+    command: tuple[scalars.Argument, ...] = Field(
+        min_length=1,
+        description="A program and its arguments, no shell: {input} is the folder of the files, {output} an empty one.",
+        examples=[["/usr/local/bin/quantise", "{input}", "{output}"]],
+    )
+    into: Into = Field(
+        description="The name of what is made, {name} being that of the repo; the owner is nobody else's.",
+        examples=["acme/{name}-int8"],
+    )
+    upstream: scalars.Name | None = Field(
+        default=None,
+        description="The upstream that it is pushed into; may be left out when one alone takes a push.",
+        examples=["own"],
+    )
+    version: tuple[scalars.Argument, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="A command that says the version of the program: another one makes all anew.",
+        examples=[["/usr/local/bin/quantise", "--version"]],
+    )
+    timeout: scalars.Interval = Field(
+        default=timedelta(hours=1),
+        description="How long the command may take for one repo; then it is ended, and nothing is pushed.",
+        examples=["1h"],
+        json_schema_extra={"default": "1h"},
+    )
+    memory: scalars.Size = Field(
+        default=0,
+        description="How much address space the command may take; 0: any.",
+        examples=["16GiB"],
+        json_schema_extra={"default": "0B"},
+    )
+
+    @property
+    def transform(self) -> Transform:
+        """As a job has it."""
+        limits = ScanLimits(self.timeout, self.memory)
+        return Transform(self.command, self.into, self.upstream or "", self.version or (), limits)
+
+    def faults(self, trail: Trail) -> Iterator[Finding]:
+        """A command that is not told its folders."""
+        for word in (INPUT, OUTPUT):
+            if not any(word in one for one in self.command[1:]):
+                right = f"write [{self.command[0]}, {quoted(INPUT)}, {quoted(OUTPUT)}]"
+                yield Finding((*trail, "command"), f"does not say {word[1:-1]}; {right}")
+                return
+
+    def doubts(self, trail: Trail) -> Iterator[Finding]:
+        """A program that is not here."""
+        program = self.command[0]
+        if ("/" in program and not program.startswith("/")) or which(program) is None:
+            message = f"{program} is no program here, so that nothing is made; write its whole path"
+            yield Finding((*trail, "command"), message)

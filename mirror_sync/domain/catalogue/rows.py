@@ -136,8 +136,8 @@ class RepoPage:
     many files of the shown commit run code, by their class; by names it is how many of `files`.
 
     Of the shown commit, too: `verdicts` of the rules under which it was published; `signed`, whether its sums are;
-    `scanned`, whether its root says which scanners looked at it; `pushed`, where somebody has pushed it. `moves` are the last of the names that this mirror
-    gives, newest first.
+    `scanned`, whether its root says which scanners looked at it; `pushed`, where somebody has pushed it. `moves` are
+    the last of the names that this mirror gives, newest first.
     """
 
     row: RepoRow

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -177,7 +178,7 @@ def card_of(fields: Sequence[tuple[str, str]]) -> Card:
 
 def is_figure(value: object) -> bool:
     """Whether it is a number that can be written down again."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 1e300  # NaN is not
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def spoken_figure(value: float) -> str:

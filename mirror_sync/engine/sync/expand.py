@@ -11,9 +11,9 @@ from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, name_fault
 from mirror_sync.domain.content.upstream import PassedOver, Resolved, Shortfall
 from mirror_sync.domain.job.job import Job, cedes, denials
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.outcome.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.outcome.report import RepoOutcome
-from mirror_sync.domain.own.variants import Variants
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.work import DENIED, NoChange, Task, Unlisted
 from mirror_sync.engine.context import RunContext
@@ -113,9 +113,7 @@ class _Expansion:
         settled = NoChange(RepoOutcome.REFUSED, None, one.why, DENIED)
         return Unlisted(self._job, RepoPattern(one.repo.kind, one.repo.id), ", ".join(self._job.revisions), settled)
 
-    def _search(
-        self, pattern: RepoPattern
-    ) -> tuple[dict[Repo, Resolved | None], Sequence[Repo], Sequence[PassedOver]]:
+    def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], Sequence[Repo], Sequence[PassedOver]]:
         """What the upstream lists, or ranks first, with what is published already; of that what it did not list; and
         what it has and the job does not take.
         """

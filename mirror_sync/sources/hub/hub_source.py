@@ -13,9 +13,9 @@ from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Ranking, Sought
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.outcome.cost import SCANS
 from mirror_sync.domain.outcome.events import Observer
-from mirror_sync.domain.own.variants import Variants
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.policy.scan_policy import ScannedFile
 from mirror_sync.domain.repo import Kind, Repo

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 from mirror_sync.domain.content.upstream import Found, Heads, PassedOver, Resolved, Shortfall
 from mirror_sync.domain.job.ranking import MOST_RANKED, Ranking, Sort
-from mirror_sync.domain.own.variants import Variants
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, head_of, resolved_of

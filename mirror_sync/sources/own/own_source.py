@@ -1,4 +1,4 @@
-"""What was pushed, as a Source: a small mirror that `push` alone publishes into, in a bucket or beside a folder's repos.
+"""What was pushed, as a Source: a small mirror that `push` alone publishes into, in a bucket or a folder.
 
 Earlier commits stay in it, so that a sync that reads one goes on beside a push. See decision 70.
 """

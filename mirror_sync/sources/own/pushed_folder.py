@@ -100,7 +100,9 @@ class PushedFolder(Source):
 def _expect_takeable(file: RemoteFile) -> None:
     """UpstreamError, UnsafePath for what no client could be given, or not as it is called."""
     if file.pointer_only:
-        raise PointerOnly(f"{plain(file.path)} is an LFS pointer, and no file: get it with `git lfs pull`, and push again")
+        raise PointerOnly(
+            f"{plain(file.path)} is an LFS pointer, and no file: get it with `git lfs pull`, and push again"
+        )
     if not file.path.isprintable():
         raise UnsafePath(file.path, "has characters that nobody sees")
     if "\\" in file.path:

@@ -21,7 +21,7 @@ Read = TypeVar("Read")
 
 
 @command
-def push(
+def push(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with its files.")],
     repo: Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")],
@@ -40,7 +40,7 @@ def push(
 ) -> None:
     """Make a folder a new commit of a model of your own, and publish it.
 
-    It goes into an upstream of kind: directory or own, and the jobs that name it publish it at once, under their policy.
+    It goes into an upstream of kind: directory or own, and the jobs that name it publish it at once, by their policy.
     The same files, metrics and fields make no second commit. Killed anywhere, the old commit stands or the new one.
     """
     from mirror_sync.domain.own.pushed import Pushed, card_of, field_of, message_of, metric_of

@@ -24,7 +24,7 @@ _SHOWN = 8  # words for quants that a reason names
 
 @dataclass(frozen=True, slots=True)
 class Variants(Ranking):
-    """The most downloaded `limit` repos of each of `bases` that have one of `quants`, by one of `authors` or anybody."""
+    """The most downloaded `limit` repos of each of `bases` that have one of `quants`, by one of `authors`, if any."""
 
     bases: tuple[Repo, ...] = ()
     quants: tuple[str, ...] = ()
