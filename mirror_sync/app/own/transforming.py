@@ -20,6 +20,7 @@ from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import check_path
 from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH
 from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import TransformEnded
 from mirror_sync.domain.outcome.report import RunReport
@@ -135,7 +136,7 @@ def _bring(context: RunContext, store: Store, root: Root, folder: Path) -> None:
         place, proved = folder / check_path(entry.path), hashlib.sha256()
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("xb") as file:
-            for chunk in BlobContent(store, entry.sha256, entry.size).chunks():
+            for chunk in BlobContent(store, Sha256(entry.sha256), entry.size).chunks():
                 context.go_on()
                 proved.update(chunk)
                 file.write(chunk)

@@ -15,7 +15,7 @@ from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.job.upstreams import (
     DirectoryUpstream,
     HubUpstream,
@@ -364,7 +364,11 @@ class OwnEntry(_StoreKeys):
         return self
 
     def upstream(self, place: Trail, around: Surroundings) -> OwnUpstream:
-        return OwnUpstream(self.url, self._target(self.url, around.base))
+        return OwnUpstream(self.url, self.place(around.base))
+
+    def place(self, base: Path) -> Target:
+        """Where push puts models; `base` is the folder of jobs.yaml."""
+        return self._target(self.url, base)
 
 
 class MirrorEntry(_StoreKeys):

@@ -31,9 +31,10 @@ def _quant(text: str) -> str:
 def _bases(value: object) -> tuple[str, ...]:
     """One, or a list of some. ValueError with what would be right."""
     named = value if isinstance(value, list | tuple) else [value]
-    if not named or not all(isinstance(one, str) for one in named):
+    texts = [one for one in named if isinstance(one, str)]
+    if not texts or len(texts) < len(named):
         raise ValueError("must be a model, org/name, the name of a job, or a list of such")
-    return tuple(dict.fromkeys(_base(one) for one in named))
+    return tuple(dict.fromkeys(map(_base, texts)))
 
 
 def _base(text: str) -> str:

@@ -191,7 +191,7 @@ class MirrorSource(Source):
         """They are looked at themselves, whatever the feed says."""
         self._moved.update(repos)
 
-    def attested(self, repo: Repo, commit: CommitId) -> Attested:
+    def attested(self, repo: Repo, commit: CommitId) -> Attested | None:
         """Two calls, and one for each attachment."""
         digest = self._digest(repo, commit)
         root = self._root(repo, commit)
