@@ -233,7 +233,6 @@ class Mirror:
 
             folder = self.settings.state_dir / "transforms"
             TransformPublished(
-                self.settings,
                 self._context,
                 lambda: self.push,
                 lambda transform, ends: Tool(transform, folder, lambda: ends),

@@ -14,7 +14,6 @@ from typing import Protocol
 
 from mirror_sync.app.own.pushing import PushModels
 from mirror_sync.app.versions.promoting import looked_at, published_of, what_failed
-from mirror_sync.config.settings import Settings
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import check_path
@@ -66,12 +65,11 @@ class TransformPublished:
 
     def __init__(
         self,
-        settings: Settings,
         context: Callable[[], RunContext],
         push: Callable[[], PushModels],
         tool: Callable[[Transform, threading.Event], MakingTool],
     ) -> None:
-        self._settings, self._context, self._push, self._tool = settings, context, push, tool
+        self._context, self._push, self._tool = context, push, tool
 
     def __call__(self, actor: Actor, jobs: Sequence[Job], report: RunReport, stop: threading.Event) -> None:
         """Make what is due of the repos that a run has looked at. What fails is told: nothing published is hurt by it.
@@ -108,8 +106,7 @@ class TransformPublished:
         if pushed is not None and pushed.made_from is not None:
             return None  # of what was made itself nothing is made
         upstream = job.named_upstream(RepoPattern(repo.kind, repo.id)).repo
-        own = self._settings.upstreams[job.upstream].pushed_into is not None
-        tool, into = self._tool(transform, context.stop), transform.output_of(upstream, own=own)
+        tool, into = self._tool(transform, context.stop), transform.output_of(upstream, own=pushed is not None)
         of = MadeFrom(str(repo), commit, digest, licenses_of(described), tool.name, tool.version)
         push = self._push()
         name = push.upstream_of(transform.upstream or None)
