@@ -32,7 +32,7 @@ class Transform:
     limits: ScanLimits = ScanLimits(timedelta(hours=1), 0)
 
     def output_of(self, repo: Repo, *, own: bool) -> Repo:
-        """The name of what is made of a repo. ValueError for one that is the upstream's own; `own`: it was pushed here."""
+        """The name of what is made of a repo. ValueError for an upstream's own; `own`: it was pushed here."""
         made = Repo(repo.kind, self.into.replace("{name}", repo.id.rpartition("/")[2]))
         if made.id.lower() == repo.id.lower():
             raise ValueError(f"transform.into makes {made} of {repo}: what is made of it needs another name")
