@@ -136,7 +136,10 @@ class PushModels:
         return replace(report, jobs=tuple(names), run=run)
 
     def store(self, actor: Actor, folder: Path, repo: Repo, pushed: Pushed, name: str) -> PushReport:
-        """The first half alone: the commit is in the upstream. Raises as the whole does."""
+        """The first half alone: the commit is in the upstream. UsageError for what cannot be pushed.
+
+        StoreUnavailable where others push the same repo all the time; what else the engine raises where it fails.
+        """
         target = self._settings.upstreams[name].pushed_into
         if target is None:
             raise UsageError(f"upstream {name} takes no push: only those of kind: directory and kind: own do")

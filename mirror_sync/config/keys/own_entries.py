@@ -125,7 +125,7 @@ class TransformEntry(Keys):
         default=0,
         description="How much address space the command may take; 0: any.",
         examples=["16GiB"],
-        json_schema_extra={"default": "0B"},
+        json_schema_extra={"default": 0},
     )
 
     @property

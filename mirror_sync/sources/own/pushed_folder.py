@@ -56,9 +56,11 @@ class PushedFolder(Source):
         return self.resolve(repo, DEFAULT_BRANCH)
 
     def search(self, sought: Sought) -> Iterator[Found]:
+        """UpstreamError: nothing is listed."""
         raise UpstreamError(f"{self} is one repo, and lists none")
 
     def resolve(self, repo: Repo, revision: str) -> Resolved:
+        """Of main, which is the folder as it is now. RevisionNotFound for any other."""
         found = self._files.resolve(repo, DEFAULT_BRANCH)
         commit = commit_after(repo, [one.id for one in self._before], found.commit, self._pushed)
         self._trees[commit] = found.commit
