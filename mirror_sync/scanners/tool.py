@@ -7,7 +7,8 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from mirror_sync.domain.bounds import plain
@@ -18,6 +19,7 @@ from mirror_sync.scanners.command_version import CommandVersion
 
 _SAID = 2000  # bytes of the end of what it says
 _VERSION = 80  # characters of what it says of its version
+_VERSION_TIME = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Tool:
 
     def _words(self, words: Sequence[str]) -> str:
         with self._commands.scratch() as folder, tempfile.TemporaryFile(dir=folder) as output:
-            self._commands.run(words, folder, output.fileno(), self._transform.limits)
+            limits = self._transform.limits
+            limits = replace(limits, timeout=min(limits.timeout, _VERSION_TIME))
+            self._commands.run(words, folder, output.fileno(), limits)
             output.seek(0)
             return output.read(_SAID).decode(errors="replace").strip()
