@@ -104,11 +104,11 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
             yield Finding(("upstreams", name, "url"), _READABLE)
         elif isinstance(upstream, MirrorUpstream):
             yield from _ways_to_mirror(("upstreams", name), upstream)
-        elif isinstance(place := upstream.pushed_into, S3Target) and _is_open(place.endpoint_url or ""):
-            yield Finding(("upstreams", name, "endpoint_url"), _SIGNED_IN_PLAIN)
-    for name, target in settings.targets.items():
-        if isinstance(target, S3Target) and _is_open(target.endpoint_url or ""):
-            yield Finding(("targets", name, "endpoint_url"), _SIGNED_IN_PLAIN)
+    places = [(("targets", name), target) for name, target in settings.targets.items()]
+    pushed = [(("upstreams", name), upstream.pushed_into) for name, upstream in settings.upstreams.items()]
+    for trail, place in (*places, *pushed):
+        if isinstance(place, S3Target) and _is_open(place.endpoint_url or ""):
+            yield Finding((*trail, "endpoint_url"), _SIGNED_IN_PLAIN)
     for turn, hooks in settings.hooks.items():
         for index, hook in enumerate(hooks):
             if isinstance(hook, HookPost) and _is_open(hook.url):
