@@ -85,16 +85,22 @@ def open_source(
 
 
 def _own(upstream: DirectoryUpstream | OwnUpstream, connections: int, of_mirrors: OfMirrors) -> Source:
-    from mirror_sync.config.checks.target_identity import place_of
-    from mirror_sync.sources.mirror.readers import StoreReader
-    from mirror_sync.sources.own.own_source import FolderAndPushed, OwnSource
-    from mirror_sync.stores.wrapped_store import ReadOnlyStore
+    def pushed() -> Source:
+        from mirror_sync.config.checks.target_identity import place_of
+        from mirror_sync.sources.mirror.readers import StoreReader
+        from mirror_sync.sources.own.own_source import OwnSource
+        from mirror_sync.stores.wrapped_store import ReadOnlyStore
 
-    target = upstream.pushed_into
-    name = upstream.url if isinstance(upstream, OwnUpstream) else str(upstream.root)
-    reader = StoreReader(ReadOnlyStore(open_store(target, connections)), name)
-    pushed = OwnSource(reader, of_mirrors.memory(place_of(target)))
-    return pushed if isinstance(upstream, OwnUpstream) else FolderAndPushed(upstream.root, pushed)
+        target = upstream.pushed_into
+        name = upstream.url if isinstance(upstream, OwnUpstream) else str(upstream.root)
+        reader = StoreReader(ReadOnlyStore(open_store(target, connections)), name)
+        return OwnSource(reader, of_mirrors.memory(place_of(target)))
+
+    if isinstance(upstream, OwnUpstream):
+        return pushed()
+    from mirror_sync.sources.own.folder_and_pushed import FolderAndPushed
+
+    return FolderAndPushed(upstream.root, pushed)
 
 
 def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
