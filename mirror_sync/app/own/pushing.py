@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -19,7 +19,7 @@ from mirror_sync.domain.content.refs import DEFAULT_BRANCH
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.job.guard import ANY, Guard
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.targets import S3Target, Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
 from mirror_sync.domain.own.pushed import PUSHED, MadeFrom, Pushed
 from mirror_sync.domain.policy.licences import LICENCE, LicensePolicy
@@ -31,6 +31,7 @@ from mirror_sync.engine.run import sync_jobs
 from mirror_sync.errors import (
     Interrupted,
     NotFoundOrPrivate,
+    StoreError,
     StoreUnavailable,
     UnsafePath,
     UpstreamError,
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 
 FOLDER = "folder"  # what the folder is called, as an upstream of the run that stores it
 _TRIES = 5  # of a push, when others of other machines are quicker
-_SETTLED = 2.0  # seconds in which what another machine was about to put has taken effect
+_SETTLED = {DirectoryTarget: 0.1, S3Target: 2.0}  # seconds until what another machine was about to put is there
+_LEFT = 7 * 24 * 3600.0  # seconds after which nobody goes on with an upload
 
 
 class WholeFolder(Source, Protocol):
@@ -150,7 +152,7 @@ class PushModels:
         context = self._places.storing(name, target)
         with self._alone(context, target, repo):
             for _ in range(_TRIES):
-                report = self._stored(context, actor, (folder, repo, pushed), name)
+                report = self._stored(context, actor, (folder, repo, pushed), name, _SETTLED[type(target)])
                 if report is not None:
                     return report
         raise StoreUnavailable(f"others push {repo} into {name} again and again; push it again in a while")
@@ -193,9 +195,11 @@ class PushModels:
             yield
 
     def _stored(
-        self, context: RunContext, actor: Actor, what: tuple[Path, Repo, Pushed], name: str
+        self, context: RunContext, actor: Actor, what: tuple[Path, Repo, Pushed], name: str, settled: float
     ) -> PushReport | None:
-        """None where what was stored is there no more: another machine has put an older state over it."""
+        """None where what was stored is there no more after `settled` seconds: another machine has put an older state
+        over it.
+        """
         folder, repo, pushed = what
         before = _before(self._places.upstream(name), repo, name)
         pushing = self._places.folder(folder, pushed, before, context.now().replace("Z", ".000Z"))
@@ -221,8 +225,9 @@ class PushModels:
         if one.outcome is not RepoOutcome.PUBLISHED:
             raise UpstreamError(f"{repo} was not stored in {name}: {one.reason}")
         target = context.targets[name]
-        if isinstance(self._settings.upstreams[name].pushed_into, S3Target):
-            context.pause(_SETTLED)
+        context.pause(settled)
+        with suppress(StoreError):
+            target.store.sweep(_LEFT)
         if found.commit not in read_refs(target.store, repo).snapshots:
             return None
         return PushReport(str(repo), name, found.commit, new=True, files=one.files, bytes=one.bytes)
