@@ -45,12 +45,12 @@ class Variants(Ranking):
         if not set(there) & set(self.quants):
             shown = ", ".join(short(word, 40) for word in there[:_SHOWN]) or "no GGUF file with a quant in its name"
             return f"it has none of {', '.join(self.quants)}: it has {shown}"
-        return f"{taken} that are downloaded more were taken: variants.limit is {self.limit}" * (taken >= self.limit)
+        return f"variants.limit is {self.limit}, and so many are downloaded more" * (taken >= self.limit)
 
     def selection(self, include: Collection[str] = ()) -> Selection:
         """The files of these quants, whole or in parts, and what else is included."""
         words = [spelled for quant in self.quants for spelled in (quant, quant.lower())]
-        ends = (".gguf", "-[0-9][0-9][0-9][0-9][0-9]-of-[0-9][0-9][0-9][0-9][0-9].gguf")
+        ends = (".gguf", "-?????-of-?????.gguf")
         return Selection((*(f"*[-.]{word}{end}" for word in dict.fromkeys(words) for end in ends), *include))
 
     def _stranger(self, repo: Repo) -> str:
