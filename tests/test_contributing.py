@@ -146,7 +146,7 @@ def test_a_kind_of_upstream_that_is_added_as_shown_is_synced_from(copy: Path) ->
     (copy / "texts.json").write_text(json.dumps(TEXTS), encoding="utf-8")
     (copy / "jobs.yaml").write_text(WRITTEN, encoding="utf-8")
     unknown = run(copy, "-m", "mirror_sync", "check", code=2)
-    assert "'texts' is no kind of upstream; write huggingface, directory, mirror or modelscope" in unknown
+    assert "'texts' is no kind of upstream; write huggingface, directory, own, mirror or modelscope" in unknown
 
     apply(copy, KIND)
     run(copy, "-m", "mirror_sync", "check")
@@ -184,7 +184,7 @@ def test_a_kind_of_upstream_that_is_added_is_named_where_one_is_mistyped(copy: P
     (copy / "jobs.yaml").write_text(WRITTEN.replace("texts,", "s3,"), encoding="utf-8")
     apply(copy, KIND)
     answer = run(copy, "-m", "mirror_sync", "check", code=2)
-    assert "'s3' is no kind of upstream; write huggingface, directory, mirror, modelscope or texts" in answer
+    assert "'s3' is no kind of upstream; write huggingface, directory, own, mirror, modelscope or texts" in answer
 
 
 def test_a_question_that_is_added_as_shown_passes_every_wrapper(copy: Path, tmp_path: Path, hub: Hub) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -31,9 +32,11 @@ class SyncJobs:
         context: Callable[[], RunContext],
         catalogues: Callable[[], Catalogues],
         by_rules: Callable[[Actor, Sequence[Job], RunReport], None],
+        afterwards: Callable[[Actor, Sequence[Job], RunReport, threading.Event], None],
     ) -> None:
+        """`by_rules` moves names at the end of a run; `afterwards`, when readers have it all, something may be made."""
         self._configured, self._context, self._catalogues = configured, context, catalogues
-        self._by_rules = by_rules
+        self._by_rules, self._afterwards = by_rules, afterwards
 
     def __call__(
         self,
@@ -66,6 +69,7 @@ class SyncJobs:
         self._by_rules(actor, jobs, report)
         doubted = {targets[repo.job] for repo in report.repos if repo.code == Vanished.code}
         self._catalogues().publish_all(set(targets.values()), doubted)
+        self._afterwards(actor, jobs, report, context.stop)
         return report
 
 

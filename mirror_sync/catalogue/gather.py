@@ -16,7 +16,15 @@ from typing import Any
 
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue.rows import FILES_SHOWN, REASON, ShownFile, ShownMove, ShownSnapshot, ShownVerdict
+from mirror_sync.domain.catalogue.rows import (
+    FILES_SHOWN,
+    REASON,
+    ShownFile,
+    ShownMove,
+    ShownPush,
+    ShownSnapshot,
+    ShownVerdict,
+)
 from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, VERSIONS, Refs, name_fault
@@ -28,6 +36,7 @@ from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.own.pushed import Pushed, spoken_figure
 from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
@@ -43,7 +52,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "10"  # of what is remembered: a line about refs.json, and then the facts
+_FORMAT = "11"  # of what is remembered: a line about refs.json, and then the facts
 _SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -86,6 +95,8 @@ class RepoFacts:
     scanned: bool = False
     closed: bool = False
     moves: tuple[ShownMove, ...] = ()
+    pushed: ShownPush | None = None
+    words: tuple[str, ...] = ()
     refs: str = ""  # the SHA-256 of refs.json
 
     @property
@@ -335,7 +346,24 @@ def _described(info: bytes) -> RepoFacts:
     licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
     library = _word(said.get("library_name")) or _word(card.get("library_name"))
-    return RepoFacts(licenses, task, library, item=_item(said), closed=closed_by(said))
+    facts = RepoFacts(licenses, task, library, item=_item(said), closed=closed_by(said))
+    pushed = Pushed.of(said)
+    return facts if pushed is None else replace(facts, pushed=_shown(pushed), words=tuple(map(_word, pushed.words)))
+
+
+def _shown(pushed: Pushed) -> ShownPush:
+    made = pushed.made_from
+    return ShownPush(
+        _word(pushed.by),
+        _fit(short(pushed.message, REASON)),
+        tuple((_word(name), spoken_figure(value)) for name, value in pushed.metrics.items()),
+        tuple(
+            (_word(name), _word(value if isinstance(value, str) else ", ".join(value)))
+            for name, value in pushed.card.items()
+        ),
+        "" if made is None else _word(f"{made.repo} {made.commit}"),
+        "" if made is None else _word(f"{made.tool} {made.version}"),
+    )
 
 
 def _item(said: Mapping[str, Any]) -> str:
@@ -398,12 +426,20 @@ def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
 
 
 def _decoded(kept: dict[str, Any]) -> RepoFacts:
-    lists = {name: tuple(kept[name]) for name in ("licenses", "listings")}
+    lists = {name: tuple(kept[name]) for name in ("licenses", "listings", "words")}
     left = None if kept["left"] is None else tuple(_left_out(one) for one in kept["left"])
     verdicts = tuple(ShownVerdict(**one) for one in kept["verdicts"])
     moves = tuple(ShownMove(**one) for one in kept["moves"])
     snapshots = tuple(_snapshots(kept["snapshots"]))
-    return RepoFacts(**{**kept, **lists, "snapshots": snapshots, "left": left, "verdicts": verdicts, "moves": moves})
+    made = {"snapshots": snapshots, "left": left, "verdicts": verdicts, "moves": moves, "pushed": _push(kept["pushed"])}
+    return RepoFacts(**{**kept, **lists, **made})
+
+
+def _push(kept: dict[str, Any] | None) -> ShownPush | None:
+    if kept is None:
+        return None
+    pairs = {name: tuple((one, said) for one, said in kept[name]) for name in ("metrics", "fields")}
+    return ShownPush(**{**kept, **pairs})
 
 
 def _left_out(kept: dict[str, Any]) -> LeftOut:

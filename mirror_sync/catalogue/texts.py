@@ -122,6 +122,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     # a repo
     "repo.upstream": ("Upstream", "上游"),
     "repo.verdict": ("Verdict", "判定"),
+    "repo.pushed": ("What was pushed", "推送信息"),
+    "repo.pushed-by": ("Pushed by {by}", "推送者：{by}"),
+    "repo.made-from": ("Made from {source} by {tool}", "由 {source} 经 {tool} 生成"),
     "repo.verdicts": ("Under which rules it is here", "依据哪些规则收录"),
     "repo.verdicts-of": ("What was said of commit {commit} when it was published;", "提交 {commit} 发布时的判定；"),
     "repo.verdicts-json": ("the same as JSON", "同一内容（JSON）"),

@@ -81,6 +81,7 @@ class View:
             signed=facts.signed,
             scanned=facts.scanned,
             moves=facts.moves,
+            pushed=facts.pushed,
         )
 
     def jobs(self, lines: Sequence[RepoStatus]) -> tuple[KnownJob, ...]:
@@ -145,6 +146,7 @@ def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoRow
         published=newest.published if newest else None,
         why=min(lines, key=lambda line: _WORST[line.state]).reason if lines else "",
         item=facts.item,
+        words=facts.words,
     )
 
 

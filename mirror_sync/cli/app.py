@@ -20,6 +20,7 @@ _COMMANDS = {
     "check": "mirror.check_command:check",
     "plan": "mirror.plan_command:plan",
     "sync": "mirror.sync_command:sync",
+    "push": "own.push_command:push",
     "status": "mirror.status_command:status",
     "diff": "mirror.diff_command:diff",
     "holds": "mirror.holds_command:holds",

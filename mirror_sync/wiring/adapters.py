@@ -13,6 +13,7 @@ from mirror_sync.domain.job.upstreams import (
     HubUpstream,
     MirrorUpstream,
     ModelScopeUpstream,
+    OwnUpstream,
     Upstream,
 )
 
@@ -76,15 +77,30 @@ def open_source(
     upstream: Upstream, budgets: Budgets, connections: int, tell: Observer, of_mirrors: OfMirrors
 ) -> Source:
     """The adapter for an upstream, without limits and repetitions. It connects at its first call."""
+    if isinstance(upstream, DirectoryUpstream | OwnUpstream):
+        return _own(upstream, connections, of_mirrors)
     if isinstance(upstream, MirrorUpstream):
         return _mirror(upstream, _mirror_reader(upstream, budgets, connections, tell), of_mirrors)
     return _SOURCES[type(upstream)](upstream, budgets, connections, tell)
 
 
-def _directory(upstream: DirectoryUpstream, *_: object) -> Source:
-    from mirror_sync.sources.directory.folders import DirectorySource
+def _own(upstream: DirectoryUpstream | OwnUpstream, connections: int, of_mirrors: OfMirrors) -> Source:
+    def pushed() -> Source:
+        from mirror_sync.config.checks.target_identity import place_of
+        from mirror_sync.sources.mirror.readers import StoreReader
+        from mirror_sync.sources.own.own_source import OwnSource
+        from mirror_sync.stores.wrapped_store import ReadOnlyStore
 
-    return DirectorySource(upstream.root)
+        target = upstream.pushed_into
+        name = upstream.url if isinstance(upstream, OwnUpstream) else str(upstream.root)
+        reader = StoreReader(ReadOnlyStore(open_store(target, connections)), name)
+        return OwnSource(reader, of_mirrors.memory(place_of(target)))
+
+    if isinstance(upstream, OwnUpstream):
+        return pushed()
+    from mirror_sync.sources.own.folder_and_pushed import FolderAndPushed
+
+    return FolderAndPushed(upstream.root, pushed)
 
 
 def _hub(upstream: HubUpstream, budgets: Budgets, connections: int, tell: Observer) -> Source:
@@ -162,7 +178,6 @@ def _modelscope(upstream: ModelScopeUpstream, budgets: Budgets, connections: int
 
 _SOURCES: Mapping[type[Upstream], Callable[[Any, Budgets, int, Observer], Source]] = {
     HubUpstream: _hub,
-    DirectoryUpstream: _directory,
     ModelScopeUpstream: _modelscope,
 }
 """The adapter of each kind of upstream; its keys in jobs.yaml are in config/keys/endpoints.py."""

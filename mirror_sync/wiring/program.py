@@ -34,6 +34,7 @@ from mirror_sync.wiring.adapters import open_store
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
+    from mirror_sync.app.own.pushing import PushModels
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -120,7 +121,7 @@ class Mirror:
         """Bring jobs up to date."""
         from mirror_sync.app.syncing import SyncJobs
 
-        return SyncJobs(self._configured, self._context, self._catalogues, self._by_rules)
+        return SyncJobs(self._configured, self._context, self._catalogues, self._by_rules, self._afterwards)
 
     @cached_property
     def plan(self) -> PlanJobs:
@@ -128,6 +129,33 @@ class Mirror:
         from mirror_sync.app.syncing import PlanJobs
 
         return PlanJobs(self._configured, self._context)
+
+    @cached_property
+    def push(self) -> PushModels:
+        """Make a folder a commit of an own model."""
+        from mirror_sync.app.own.pushing import OwnPlaces, PushModels
+        from mirror_sync.sources.own.pushed_folder import PushedFolder
+
+        places = OwnPlaces(lambda name: self._context().sources[name], PushedFolder, self._storing)
+        return PushModels(self.settings, self._configured, places, lambda: self.sync)
+
+    def _storing(self, name: str, target: Target) -> RunContext:
+        """A run that publishes into an upstream of ours alone: unsigned, without doors, and not remembered."""
+        from mirror_sync.config.keys.program_entries import EngineEntry, FrontEntry
+        from mirror_sync.config.keys.trust_entries import Trust
+        from mirror_sync.wiring.assembly import Assembly
+
+        plain = replace(
+            self.settings,
+            upstreams={},
+            targets={name: target},
+            jobs=(),
+            trust=Trust(),
+            front=FrontEntry(),
+            engine=EngineEntry(),
+            tokens=None,
+        )
+        return Assembly(plain, self.stop, self._learn).context(tell_all(self._observers), lambda report: None)
 
     @cached_property
     def verify(self) -> VerifyTargets:
@@ -198,6 +226,19 @@ class Mirror:
             PromoteByRules(self._context, lambda: self.releases)(actor, jobs, report)
         if any(job.rollout for job in jobs):
             self._rollouts()(actor, jobs, report)
+
+    def _afterwards(self, actor: Actor, jobs: Sequence[Job], report: RunReport, stop: threading.Event) -> None:
+        """Make what jobs say of what they publish; without one nothing is imported."""
+        if any(job.transform for job in jobs):
+            from mirror_sync.app.own.transforming import TransformPublished
+            from mirror_sync.scanners.tool import Tool
+
+            folder = self.settings.state_dir / "transforms"
+            TransformPublished(
+                self._context,
+                lambda: self.push,
+                lambda transform, ends: Tool(transform, folder, lambda: ends),
+            )(actor, jobs, report, stop)
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with."""

@@ -14,9 +14,9 @@ UPSTREAM_FAULTS = [
     ("{kind: hugingface}", "24: upstreams.it.kind: 'hugingface' is no kind of upstream; did you mean huggingface?"),
     (
         "{kind: s3}",
-        "24: upstreams.it.kind: 's3' is no kind of upstream; write huggingface, directory, mirror or modelscope",
+        "24: upstreams.it.kind: 's3' is no kind of upstream; write huggingface, directory, own, mirror or modelscope",
     ),
-    ("{kind: 7}", "24: upstreams.it.kind: must be huggingface, directory, mirror or modelscope"),
+    ("{kind: 7}", "24: upstreams.it.kind: must be huggingface, directory, own, mirror or modelscope"),
     ("hub", "17: upstreams.it: must be a mapping, not text"),
     (
         "{kind: huggingface, url: x}",

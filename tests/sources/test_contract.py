@@ -11,7 +11,7 @@ import pytest
 
 from mirror_sync.domain.digest import ContentHash, Sha256
 from mirror_sync.domain.job.bandwidth import Bandwidth
-from mirror_sync.domain.job.upstreams import ModelScopeUpstream
+from mirror_sync.domain.job.upstreams import ModelScopeUpstream, pushed_into
 from mirror_sync.domain.repo import Kind, PublishedAs, Repo
 from mirror_sync.errors import FileNotFound, NotFoundOrPrivate, RevisionNotFound
 from mirror_sync.net.transport import Transport
@@ -22,6 +22,8 @@ from mirror_sync.sources.mirror.feed_view import FeedView
 from mirror_sync.sources.mirror.mirror_source import MirrorSource
 from mirror_sync.sources.mirror.readers import StoreReader
 from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
+from mirror_sync.sources.own.folder_and_pushed import FolderAndPushed
+from mirror_sync.sources.own.own_source import OwnSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from mirror_sync.sources.wrappers.failover import FailoverSource
 from mirror_sync.sources.wrappers.limited import LimitedSource
@@ -56,6 +58,7 @@ CHANGING = {"downloads", "likes", "trendingScore", "siblings", "sha", "xetEnable
         "hub",
         "resolve-cache",
         "directory",
+        "pushed",
         "mirror",
         "retrying",
         "failover",
@@ -72,6 +75,14 @@ def any_source(request: pytest.FixtureRequest, tmp_path: Path, transport: Transp
     if request.param == "directory":
         fill_directory(tmp_path)
         yield DirectorySource(tmp_path)
+        return
+    if request.param == "pushed":  # a folder in which all that there is was pushed
+        repos = fill_mirror(pushed_into(tmp_path))
+        reader = StoreReader(DirectoryStore(pushed_into(tmp_path)), "a folder")
+        pushed = OwnSource(reader, mirror_memory(tmp_path, "it"))
+        for repo in repos:
+            pushed.resolve(repo, "main")
+        yield FolderAndPushed(tmp_path, lambda: pushed)
         return
     if request.param == "modelscope":
         with ModelScope() as site:

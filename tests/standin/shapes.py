@@ -25,7 +25,15 @@ def repo_tags(repo: Repo, card: Any) -> list[str]:
     licenses = [named] if isinstance(named, str) else list(named or [])
     computed = repo.settings.license_tags
     shown = licenses if computed is None else computed
-    return [*repo.settings.tags, *(f"license:{name}" for name in shown), "region:us"]
+    return [*repo.settings.tags, *_base_tags(card), *(f"license:{name}" for name in shown), "region:us"]
+
+
+def _base_tags(card: Any) -> list[str]:
+    """Of what a repo was made, and how where its card says so: the Hub finds out by itself what is a GGUF, say."""
+    named = card.get("base_model") or []
+    bases, relation = [named] if isinstance(named, str) else named, card.get("base_model_relation")
+    related = [f"base_model:{relation}:{name}" for name in bases] if relation else []
+    return [*(f"base_model:{name}" for name in bases), *related]
 
 
 def lfs_facts(file: File, digest_name: str) -> Json:

@@ -45,7 +45,8 @@ from mirror_sync.engine.published import read_refs
 from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.ports.scanner import FileContent
-from mirror_sync.scanners.command_scanner import CommandScanner, without_network
+from mirror_sync.scanners.bounded_command import without_network
+from mirror_sync.scanners.command_scanner import CommandScanner
 from mirror_sync.scanners.pickle_scanner import PickleScanner, pickle_scanner
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.observers.test_notices import into

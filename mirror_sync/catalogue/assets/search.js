@@ -28,6 +28,7 @@ const read = (tr) => {
   return {
     tr,
     name: name.textContent.toLowerCase(),
+    said: `${name.textContent} ${tr.dataset.words ?? ""}`.toLowerCase(),
     kind: tr.dataset.kind,
     licences: [...licences.children].map((one) => one.textContent),
     task: task.textContent,
@@ -68,7 +69,7 @@ const asked = () => ({
 const fits = (row, want) => {
   const [least, most] = SIZES[want.size] ?? [0, Infinity];
   return (
-    want.words.every((word) => row.name.includes(word)) &&
+    want.words.every((word) => row.said.includes(word)) &&
     (!want.kind || row.kind === want.kind) &&
     (!want.state || row.state === want.state) &&
     (!want.task || row.task === want.task) &&

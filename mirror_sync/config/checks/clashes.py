@@ -8,6 +8,7 @@ from itertools import combinations
 
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import EVERYTHING, RepoPattern
 
 _GLOB = re.compile(r"[*?\[]")
@@ -21,11 +22,19 @@ def clashes(jobs: Sequence[Numbered]) -> Iterator[Finding]:
     A job with a ranking leaves to one without what that names, so that these two never clash.
     """
     for (_, first), (index, second), shared in _meetings(jobs):
+        if _apart(first, second):
+            continue
         if first.selection != second.selection and (first.ranking is None) is (second.ranking is None):
             what = f"jobs {quoted(first.name)} and {quoted(second.name)} select different files of {shared}"
             where = f"on the target {quoted(first.target)} ({first.selection} against {second.selection})"
             right = "give both the same include and exclude, or another target"
             yield Finding(("jobs", index), f"{what} {where}; {right}")
+
+
+def _apart(first: Job, second: Job) -> bool:
+    """Whether both look for variants, and of other models: that both may look everywhere is no clash."""
+    one, other = first.ranking, second.ranking
+    return isinstance(one, Variants) and isinstance(other, Variants) and not set(one.bases) & set(other.bases)
 
 
 def repetitions(jobs: Sequence[Numbered]) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import ConfigError
 
+_SIGNED_IN_PLAIN = "is plain http: what our keys sign can be read and changed on the way; write an https address"
 _SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "headers"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _READERS = ("access", "tokens")  # where the file of readers' tokens is named
@@ -103,10 +104,11 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
             yield Finding(("upstreams", name, "url"), _READABLE)
         elif isinstance(upstream, MirrorUpstream):
             yield from _ways_to_mirror(("upstreams", name), upstream)
-    for name, target in settings.targets.items():
-        if isinstance(target, S3Target) and _is_open(target.endpoint_url or ""):
-            message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
-            yield Finding(("targets", name, "endpoint_url"), message)
+    places = [(("targets", name), target) for name, target in settings.targets.items()]
+    pushed = [(("upstreams", name), upstream.pushed_into) for name, upstream in settings.upstreams.items()]
+    for trail, place in (*places, *pushed):
+        if isinstance(place, S3Target) and _is_open(place.endpoint_url or ""):
+            yield Finding((*trail, "endpoint_url"), _SIGNED_IN_PLAIN)
     for turn, hooks in settings.hooks.items():
         for index, hook in enumerate(hooks):
             if isinstance(hook, HookPost) and _is_open(hook.url):
@@ -123,8 +125,7 @@ def _ways_to_mirror(trail: Trail, upstream: MirrorUpstream) -> Iterator[Finding]
         )
         yield Finding((*trail, "url"), f"{message}, or signers: the file of its public keys")
     if isinstance(upstream.target, S3Target) and _is_open(upstream.target.endpoint_url or ""):
-        message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
-        yield Finding((*trail, "endpoint_url"), message)
+        yield Finding((*trail, "endpoint_url"), _SIGNED_IN_PLAIN)
 
 
 def _ways_of_tokens(trail: Trail, entry: HubEntry, upstream: HubUpstream) -> Iterator[Finding]:

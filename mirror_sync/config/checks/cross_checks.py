@@ -28,8 +28,9 @@ from mirror_sync.domain.content.refs import OURS
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
-from mirror_sync.domain.repo import EVERYTHING, Denial, Kind, RepoPattern
+from mirror_sync.domain.repo import EVERYTHING, Denial, Kind, Repo, RepoPattern
 
 Model = TypeVar("Model", bound=Keys)
 
@@ -43,7 +44,9 @@ class Draft:
 
     upstreams: tuple[str, ...]
     folders: frozenset[str]  # the upstreams of kind: directory
-    mirrors: frozenset[str]  # and those of kind: mirror
+    mirrors: frozenset[str]  # and those of kind: mirror, and of kind: own, which are read as one
+    hubs: frozenset[str]  # what is nothing else
+    owns: frozenset[str]  # what takes a push
     modelscopes: frozenset[str]  # the upstreams of kind: modelscope
     targets: tuple[str, ...]
     tree: Mapping[str, object]  # all of it, as it was written
@@ -65,7 +68,9 @@ class Draft:
         return cls(
             upstreams=_names(tree.get("upstreams")),
             folders=_of_kind("directory", tree.get("upstreams")),
-            mirrors=_of_kind("mirror", tree.get("upstreams")),
+            mirrors=_of_kind("mirror", tree.get("upstreams")) | _of_kind("own", tree.get("upstreams")),
+            owns=_of_kind("own", tree.get("upstreams")) | _of_kind("directory", tree.get("upstreams")),
+            hubs=_of_kind("huggingface", tree.get("upstreams")),
             modelscopes=_of_kind("modelscope", tree.get("upstreams")),
             targets=_names(tree.get("targets")),
             tree=tree,
@@ -89,12 +94,27 @@ class Draft:
             source = entry.upstream or self.defaults.upstream or _only(self.upstreams)
             target = entry.target or self.defaults.target or _only(self.targets)
             if target:
-                job = entry.job(self.defaults, (source, target), self.licenses.policy(entry.licenses))
+                licenses = self.licenses.policy(entry.licenses)
+                job = entry.job(self.defaults, (source, target), licenses, self._bases(entry))
                 if self.tree.get("profile") == EDGE:
                     workers = entry.workers or self.defaults.workers or 1
                     job = replace(job, workers=workers, segments=job.segments or 1)
                 house = self.policy.house.tightened((entry.policy or PolicyEntry()).house)
                 yield index, self.policy.inspecting(replace(job, house=house), entry.policy)
+
+    def _bases(self, entry: JobEntry) -> tuple[Repo, ...]:
+        """The models that a job looks for variants of."""
+        named = () if entry.variants is None else entry.variants.of
+        found = (repo for name in named for repo in self.models_of(name))
+        return tuple(dict.fromkeys(found))
+
+    def models_of(self, name: str) -> tuple[Repo, ...]:
+        """A model itself, or all that a job of this name names one by one; none where there are none."""
+        if "/" in name:
+            return (Repo(Kind.MODEL, name),)
+        named = (one for _, job in self.jobs if job.name == name for one in job.repos or ())
+        models = (one for one in named if isinstance(one, RepoPattern) and not one.is_glob and one.kind is Kind.MODEL)
+        return tuple(one.repo for one in models)
 
 
 def _only(names: tuple[str, ...]) -> str:
@@ -124,6 +144,8 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _doubled(draft)
     yield from _unasked(draft)
     yield from _unranked(draft)
+    yield from _unvaried(draft)
+    yield from _untransformed(draft)
     yield from _unlisted(draft)
     yield from _unknown_kinds(draft)
     yield from _roads(draft)
@@ -198,13 +220,15 @@ def _unasked(draft: Draft) -> Iterator[Finding]:
             continue
         repos = job.get("repos")
         only_denies = isinstance(repos, list) and bool(repos) and all(map(_denies, repos))
-        if "repos" not in job and "select" not in job:
+        ways = [key for key in ("select", "variants") if key in job]
+        if "repos" not in job and not ways:
             yield Finding((*trail, "repos"), f"is missing{example(('repos',))}, or select: {{author: Qwen}}")
-        if only_denies and "select" not in job:
+        if only_denies and not ways:
             yield Finding((*trail, "repos"), "only denies; write beside it what the job mirrors, like owner/*")
-        if "repos" in job and "select" in job and not only_denies:
-            message = "stands beside repos, where only one can be; remove it or repos, or make it a job of its own"
-            yield Finding((*trail, "select"), message, key=True)
+        for key in ways if "repos" in job and not only_denies else ways[1:]:
+            other = ways[0] if key == "variants" and len(ways) > 1 else "repos"
+            message = f"stands beside {other}, where only one can be; remove it or {other}, or make it a job of its own"
+            yield Finding((*trail, key), message, key=True)
 
 
 def _denies(entry: object) -> bool:
@@ -214,7 +238,7 @@ def _denies(entry: object) -> bool:
 def _unranked(draft: Draft) -> Iterator[Finding]:
     """Rankings that are asked of what ranks nothing: readers rank, whatever the upstream is."""
     for index, job in draft.numbered:
-        if job.ranking is None or job.ranking.demand is not None:
+        if job.ranking is None or job.ranking.demand is not None or isinstance(job.ranking, Variants):
             continue
         for names, what in (
             (draft.folders, "a folder, which ranks nothing"),
@@ -224,6 +248,47 @@ def _unranked(draft: Draft) -> Iterator[Finding]:
             if job.upstream in names:
                 message = f"upstream {quoted(job.upstream)} is {what}; write repos: [owner/*], or from: misses"
                 yield Finding(("jobs", index, "select"), message)
+
+
+def _unvaried(draft: Draft) -> Iterator[Finding]:
+    """Variants of nothing that is known, and what cannot stand beside them."""
+    for index, entry in draft.jobs:
+        if entry.variants is None:
+            continue
+        trail = ("jobs", index, "variants", "of")
+        for name in entry.variants.of:
+            if not draft.models_of(name):
+                known = [job.name for _, job in draft.jobs if job is not entry]
+                right = "name the models themselves, org/name" if name in known else f"jobs has {listed(known, 'and')}"
+                what = "names no model one by one" if name in known else "is no job and no model"
+                yield Finding(trail, f"{quoted(name)} {what}; {right}")
+        for key in ("readers", "published_as"):
+            if getattr(entry, key) is not None:
+                yield Finding(("jobs", index, "as" if key == "published_as" else key), "is not for variants; remove it")
+        if entry.revisions not in (None, ("main",)):
+            yield Finding(("jobs", index, "revisions"), "is not for variants, which are of main; remove it")
+    for index, job in draft.numbered:
+        if isinstance(job.ranking, Variants) and job.upstream not in draft.hubs and job.upstream in draft.upstreams:
+            message = f"upstream {quoted(job.upstream)} is no hub, which alone tells what was made of a model"
+            yield Finding(("jobs", index, "variants"), message)
+
+
+def _untransformed(draft: Draft) -> Iterator[Finding]:
+    """What is made, and has nowhere to go."""
+    able = [name for name in draft.upstreams if name in draft.owns]
+    for index, entry in draft.jobs:
+        if entry.transform is None:
+            continue
+        trail, named = ("jobs", index, "transform"), entry.transform.upstream
+        yield from entry.transform.faults(trail)
+        if not able:
+            message = "has no upstream to push into; add one: own: {kind: own, url: s3://bucket/prefix}"
+            yield Finding(trail, message)
+        elif named is None and len(able) > 1:
+            yield Finding((*trail, "upstream"), f"is missing, and {listed(able, 'and')} take a push; write one of them")
+        elif named is not None and named not in able:
+            message = f"{quoted(named)} takes no push; {listed(able, 'and')} {'do' if able[1:] else 'does'}"
+            yield Finding((*trail, "upstream"), message)
 
 
 def _roads(draft: Draft) -> Iterator[Finding]:
@@ -304,6 +369,7 @@ def warnings(file: File, draft: Draft) -> Iterator[Finding]:
     yield from _idle_approvals(("licenses",), file.licenses, tuple(jobs.values()))
     for index, entry in enumerate(file.jobs):
         yield from (entry.policy or PolicyEntry()).inspection_doubts(("jobs", index, "policy"))
+        yield from entry.transform.doubts(("jobs", index, "transform")) if entry.transform else ()
         yield from _idle_approvals(("jobs", index, "licenses"), entry.licenses or LicensesEntry(), (jobs[index],))
         policy = jobs[index].policy
         yield from _idle_licenses(("jobs", index, "select", "licenses"), entry.select, policy, draft.tree)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from mirror_sync.config.findings import Finding, quoted
-from mirror_sync.config.keys.endpoints import TargetEntry
+from mirror_sync.config.keys.endpoints import OwnEntry, TargetEntry
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.url import Url
@@ -38,6 +38,10 @@ def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
             what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
             yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
         first.setdefault(place, name)
+    for name, place in _own_places(tree.get("upstreams"), base):
+        if place in first:
+            what = f"{quoted(place)} is the target {quoted(first[place])}, too: what is pushed would stand among it"
+            yield Finding(("upstreams", name, "url"), f"{what}; give the upstream a place of its own")
 
 
 def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
@@ -69,6 +73,17 @@ def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:
             yield name, place_of(_ENTRY.validate_python(entry).target(base))
         except ValidationError:
             continue
+
+
+def _own_places(upstreams: object, base: Path) -> Iterator[tuple[str, str]]:
+    """Where push puts models, of upstreams of kind: own that have no faults."""
+    for name, entry in upstreams.items() if isinstance(upstreams, dict) else ():
+        if isinstance(entry, dict) and entry.get("kind") == "own":
+            try:
+                found = OwnEntry.model_validate(entry)
+            except ValidationError:
+                continue
+            yield name, place_of(found.place(base))
 
 
 def _endpoint(url: str | None) -> str:

@@ -15,12 +15,13 @@ from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.job.upstreams import (
     DirectoryUpstream,
     HubUpstream,
     MirrorUpstream,
     ModelScopeUpstream,
+    OwnUpstream,
     Prefer,
     Timeouts,
     Upstream,
@@ -131,6 +132,13 @@ def _kind(value: object) -> object:
 
 
 _FRONT = ("http://", "https://")
+
+
+def _own_url(value: object) -> str:
+    """What push can put models into. ValueError with what would be right."""
+    if not isinstance(value, str) or value.lower().startswith(_FRONT):
+        raise ValueError("must be s3://bucket/prefix or file:///folder: push puts models there")
+    return _mirror_url(value)
 
 
 def _mirror_url(value: object) -> str:
@@ -289,7 +297,7 @@ class ModelScopeEntry(UpstreamKeys):
 
 
 class DirectoryEntry(UpstreamKeys):
-    """A folder of org/name/ folders, for an import without a network."""
+    """A folder of org/name/ folders, for an import without a network; and of what was pushed."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(
@@ -308,7 +316,81 @@ class DirectoryEntry(UpstreamKeys):
         return DirectoryUpstream(around.base / self.url)
 
 
-class MirrorEntry(UpstreamKeys):
+class _StoreKeys(UpstreamKeys, ABC):
+    """An upstream that may be a bucket: how that one is reached."""
+
+    endpoint_url: scalars.ServerUrl | None = Field(
+        default=None,
+        description="Of s3://: the store's address; left out or empty, AWS's own.",
+        examples=["http://127.0.0.1:9000"],
+    )
+    region: scalars.Word | None = Field(
+        default=None, description="Of s3://: the region; left out or empty, what boto3 finds.", examples=["us-east-1"]
+    )
+    access_key: SecretStr | None = Field(
+        default=None,
+        description="Of s3://: the access key; left out or empty, boto3's own chain.",
+        examples=["${MIRROR_ACCESS_KEY:-}"],
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Of s3://: the secret key that belongs to access_key.",
+        examples=["${MIRROR_SECRET_KEY:-}"],
+    )
+    addressing: Literal["path", "virtual", "auto"] = Field(
+        default="auto",
+        description="Of s3://: where the bucket's name stands in a request: path, virtual or auto.",
+        examples=["path"],
+    )
+
+    def _target(self, url: str, base: Path) -> DirectoryTarget | S3Target:
+        if not url.startswith("s3:"):
+            return DirectoryTarget(base / address_values.folder(url))
+        place = address_values.bucket(url)
+        return S3Target(
+            bucket=place.name,
+            prefix=place.prefix,
+            endpoint_url=self.endpoint_url or None,
+            region=self.region or None,
+            access_key=self.access_key.get_secret_value() or None if self.access_key else None,
+            secret_key=self.secret_key.get_secret_value() or None if self.secret_key else None,
+            addressing=self.addressing,
+        )
+
+
+class OwnEntry(_StoreKeys):
+    """Models of one's own, that push has put into a bucket or a folder of theirs."""
+
+    elsewhere: ClassVar[Mapping[str, str]] = {
+        "endpoints": "this key is for kind: huggingface; write url: s3://bucket/prefix",
+        **dict.fromkeys(
+            ("token", "token_file", "timeouts", "reserve", "allow_private"), "this key is for a hub; remove it"
+        ),
+        "unproved": "this key is for kind: modelscope, which may tell no SHA-256 of a file; remove it",
+    }
+
+    kind: Literal["own"] = Field(description="What the upstream is.", examples=["own"])
+    url: Annotated[str, BeforeValidator(_own_url)] = Field(
+        description="Where push puts models: s3://bucket/prefix or file:///folder, which are for that alone.",
+        examples=["s3://models/own"],
+    )
+
+    @model_validator(mode="after")
+    def _of_its_place(self) -> Self:
+        odd = [] if self.url.startswith("s3:") else sorted(self.model_fields_set & _OF_BUCKETS)
+        if odd:
+            raise ValueError(f"{odd[0]} is for url: s3://...; remove it")
+        return self
+
+    def upstream(self, place: Trail, around: Surroundings) -> OwnUpstream:
+        return OwnUpstream(self.url, self.place(around.base))
+
+    def place(self, base: Path) -> Target:
+        """Where push puts models; `base` is the folder of jobs.yaml."""
+        return self._target(self.url, base)
+
+
+class MirrorEntry(_StoreKeys):
     """Another mirror-sync: its front, or the bucket or folder that it publishes into."""
 
     elsewhere: ClassVar[Mapping[str, str]] = {
@@ -347,29 +429,6 @@ class MirrorEntry(UpstreamKeys):
         description="Whether a front on the open internet may redirect to addresses that are not on it.",
         examples=[False],
     )
-    endpoint_url: scalars.ServerUrl | None = Field(
-        default=None,
-        description="Of s3://: the store's address; left out or empty, AWS's own.",
-        examples=["http://127.0.0.1:9000"],
-    )
-    region: scalars.Word | None = Field(
-        default=None, description="Of s3://: the region; left out or empty, what boto3 finds.", examples=["us-east-1"]
-    )
-    access_key: SecretStr | None = Field(
-        default=None,
-        description="Of s3://: the access key; left out or empty, boto3's own chain.",
-        examples=["${MIRROR_ACCESS_KEY:-}"],
-    )
-    secret_key: SecretStr | None = Field(
-        default=None,
-        description="Of s3://: the secret key that belongs to access_key.",
-        examples=["${MIRROR_SECRET_KEY:-}"],
-    )
-    addressing: Literal["path", "virtual", "auto"] = Field(
-        default="auto",
-        description="Of s3://: where the bucket's name stands in a request: path, virtual or auto.",
-        examples=["path"],
-    )
     public: scalars.Switch = Field(
         default=False,
         description="Of s3://: whether everybody may read it, so that nothing is signed.",
@@ -392,28 +451,12 @@ class MirrorEntry(UpstreamKeys):
     def upstream(self, place: Trail, around: Surroundings) -> MirrorUpstream:
         return MirrorUpstream(
             url=self.url,
-            target=self._target(around.base),
+            target=None if self.url.startswith(_FRONT) else self._target(self.url, around.base),
             token=_token(self, place, around),
             signers=None if self.signers is None else around.base / self.signers,
             timeouts=self.timeouts.timeouts,
             allow_private=self.allow_private,
             unsigned=self.public,
-        )
-
-    def _target(self, base: Path) -> DirectoryTarget | S3Target | None:
-        if self.url.startswith(_FRONT):
-            return None
-        if not self.url.startswith("s3:"):
-            return DirectoryTarget(base / address_values.folder(self.url))
-        place = address_values.bucket(self.url)
-        return S3Target(
-            bucket=place.name,
-            prefix=place.prefix,
-            endpoint_url=self.endpoint_url or None,
-            region=self.region or None,
-            access_key=self.access_key.get_secret_value() or None if self.access_key else None,
-            secret_key=self.secret_key.get_secret_value() or None if self.secret_key else None,
-            addressing=self.addressing,
         )
 
 
@@ -423,6 +466,7 @@ _OF_BUCKETS = frozenset({"endpoint_url", "region", "access_key", "secret_key", "
 KINDS: Mapping[str, type[UpstreamKeys]] = {
     "huggingface": HubEntry,
     "directory": DirectoryEntry,
+    "own": OwnEntry,
     "mirror": MirrorEntry,
     "modelscope": ModelScopeEntry,
 }

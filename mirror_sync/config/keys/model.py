@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from mirror_sync.config.keys.endpoints import TargetEntry, UpstreamEntry
 from mirror_sync.config.keys.hooks import OnEntry
 from mirror_sync.config.keys.limit_entries import BandwidthEntry, OnlyText
+from mirror_sync.config.keys.own_entries import TransformEntry, VariantsEntry
 from mirror_sync.config.keys.policy_entries import PolicyEntry
 from mirror_sync.config.keys.program_entries import (
     AccessEntry,
@@ -36,10 +37,11 @@ from mirror_sync.domain.job.channel_rules import ChannelRule, Rollout
 from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.job import Cron, Every, Job
+from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
-from mirror_sync.domain.repo import Denial, RepoPattern
+from mirror_sync.domain.repo import Denial, Repo, RepoPattern
 
 _BESIDE = "stands beside every, where only one can be; remove it or every"
 _WORKERS = 8
@@ -365,7 +367,9 @@ class DefaultsEntry(JobKeys):
 class JobEntry(JobKeys):
     """What to mirror, when, from where, to where. That either repos or select is there, `checks` sees."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["repos"]}, {"required": ["select"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("repos", "select", "variants")]}
+    )
 
     name: scalars.Name = Field(description="The job's name, once in the file.", examples=["embeddings"])
     repos: tuple[scalars.RepoEntry, ...] | None = Field(
@@ -380,6 +384,16 @@ class JobEntry(JobKeys):
         description="The most downloaded, most liked or newest repos of an author or of the whole hub, or those that "
         "readers ask for, in place of repos that name any.",
         examples=[{"author": "Qwen", "sort": "downloads", "limit": 20}],
+    )
+    variants: VariantsEntry | None = Field(
+        default=None,
+        description="Quantised repos that others have made of models, in place of repos that name any.",
+        examples=[{"gguf": ["Q4_K_M"], "of": "Qwen/Qwen3-8B"}],
+    )
+    transform: TransformEntry | None = Field(
+        default=None,
+        description="What a program makes of each repo after its publication; it is pushed under a name of one's own.",
+        examples=[{"command": ["/usr/local/bin/quantise", "{input}", "{output}"], "into": "acme/{name}-int8"}],
     )
     licenses: LicensesEntry | None = Field(
         default=None,
@@ -415,13 +429,21 @@ class JobEntry(JobKeys):
                 self.published_as.pattern(one if isinstance(one, RepoPattern) else one.pattern)
         return self
 
-    def job(self, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy) -> Job:
-        """The job, with `defaults` where it is silent; `ends` are the names of its upstream and its target."""
+    def job(
+        self, defaults: DefaultsEntry, ends: tuple[str, str], policy: LicensePolicy, bases: tuple[Repo, ...] = ()
+    ) -> Job:
+        """The job, with `defaults` where it is silent; `ends` are the names of its upstream and its target, `bases` the
+        models that it looks for variants of.
+        """
         silent = [key for key in JobKeys.model_fields if getattr(self, key) is None]
         said = self.model_copy(update={key: getattr(defaults, key) for key in silent})
         named = [found for found in self.repos or () if isinstance(found, RepoPattern)]
         denied = tuple(dict.fromkeys(found.pattern for found in self.repos or () if isinstance(found, Denial)))
-        ranking = self.select.ranking if self.select else None
+        ranking: Ranking | None = self.select.ranking if self.select else None
+        selection = Selection(include=said.include or ("*",), exclude=said.exclude or ())
+        if self.variants is not None:
+            variants = ranking = self.variants.variants(bases)
+            selection = replace(variants.selection(self.include or ()), exclude=selection.exclude)
         if self.published_as is not None:
             names = self.published_as
             named, denied = [names.pattern(one) for one in named], tuple(names.pattern(one) for one in denied)
@@ -438,7 +460,7 @@ class JobEntry(JobKeys):
             upstream=ends[0],
             target=ends[1],
             revisions=tuple(dict.fromkeys(said.revisions or ("main",))),
-            selection=Selection(include=said.include or ("*",), exclude=said.exclude or ()),
+            selection=selection,
             policy=policy,
             schedule=said.schedule.schedule if isinstance(said.schedule, EveryEntry | CronEntry) else None,
             workers=said.workers or _WORKERS,
@@ -451,6 +473,7 @@ class JobEntry(JobKeys):
             opens=self.readers is not None,
             published_as=self.published_as,
             roads=tuple(dict.fromkeys(self.roads)),
+            transform=None if self.transform is None else self.transform.transform,
             rollout=None if said.rollout is None else said.rollout.rollout,
             channels=tuple(
                 ChannelRule(name, one.source, one.after, one.command) for name, one in (said.channels or {}).items()

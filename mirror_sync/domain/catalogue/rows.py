@@ -29,7 +29,8 @@ class RepoRow:
     """A repo in the list. `state` is a word of `status`; `licenses`, `task` and `library` are upstream's words.
 
     `files`, `bytes`, `commit` and `published` are those of the snapshot that its page shows. `why` is why nothing of it
-    is, and `item` what the Hub's lists say of it, as JSON.
+    is, and `item` what the Hub's lists say of it, as JSON. `words` say the metrics
+    and the fields of a card of what was pushed, to be searched for.
     """
 
     kind: Kind
@@ -44,6 +45,7 @@ class RepoRow:
     published: str | None = None
     why: str = ""
     item: str = ""
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,21 @@ class ShownMove:
 
 
 @dataclass(frozen=True, slots=True)
+class ShownPush:
+    """Who pushed the shown commit, and what they said: metrics and fields of its card by name, each written out.
+
+    `made_from` tells which published commit it was made of and `tool` by what; empty for what nothing has made.
+    """
+
+    by: str
+    message: str
+    metrics: tuple[tuple[str, str], ...] = ()
+    fields: tuple[tuple[str, str], ...] = ()
+    made_from: str = ""
+    tool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobEntryView:
     """What a job makes of a repo: its state, and why in one line."""
 
@@ -119,8 +136,8 @@ class RepoPage:
     many files of the shown commit run code, by their class; by names it is how many of `files`.
 
     Of the shown commit, too: `verdicts` of the rules under which it was published; `signed`, whether its sums are;
-    `scanned`, whether its root says which scanners looked at it. `moves` are the last of the names that this mirror
-    gives, newest first.
+    `scanned`, whether its root says which scanners looked at it; `pushed`, where somebody has pushed it. `moves` are
+    the last of the names that this mirror gives, newest first.
     """
 
     row: RepoRow
@@ -141,6 +158,7 @@ class RepoPage:
     signed: bool = False
     scanned: bool = False
     moves: tuple[ShownMove, ...] = ()
+    pushed: ShownPush | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,15 @@ class Shortfall:
     left: bool
 
 
-Found = Resolved | Repo | Shortfall
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A repo that a search found, and why it is not taken."""
+
+    repo: Repo
+    why: str
+
+
+Found = Resolved | Repo | Shortfall | PassedOver
 """What a search brings. A bare repo is listed, and its entry cannot be read, or was not read."""
 
 

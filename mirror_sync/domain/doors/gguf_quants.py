@@ -82,6 +82,11 @@ def is_model(path: str) -> bool:
     return name.endswith(_SUFFIX) and not any(word in name.lower() for word in _NO_MODEL)
 
 
+def quant_words(path: str) -> tuple[str, ...]:
+    """The words for the quantization of a model's file, whole or a part, in capitals; none for any other file."""
+    return tuple(_words(_cut(path)[0])) if is_model(path) else ()
+
+
 def _is_projector(path: str) -> bool:
     name = path.rpartition("/")[2]
     return name.endswith(_SUFFIX) and _NO_MODEL[0] in name.lower()

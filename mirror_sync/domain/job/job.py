@@ -14,6 +14,7 @@ from mirror_sync.domain.job.guard import Guard
 from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.own.transform import Transform
 from mirror_sync.domain.policy.decisions import Decisions
 from mirror_sync.domain.policy.format_policy import FormatPolicy
 from mirror_sync.domain.policy.gone import OnGone, mildest
@@ -75,7 +76,7 @@ class Job:
     is gated or private upstream is for everybody here who may read what is public. `channels` move by a rule, and a
     grey release grows by its `rollout`, when a run ends. `published_as`: what makes the names here of those at the
     upstream; all that names repos, this job's own `repos` included, has the names here. `roads`: names of other
-    upstreams that may have the same bytes.
+    upstreams that may have the same bytes. `transform`: what is made of each repo when it was published.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Job:
     rollout: Rollout | None = None
     published_as: PublishedAs | None = None
     roads: tuple[str, ...] = ()
+    transform: Transform | None = None
     # Made once, and handed on by `replace`: a job of ten thousand repos is asked as often whether it names one.
     _named: _Named | None = field(default=None, repr=False, compare=False)
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mirror_sync.domain.content.manifest import OnUnproved
-from mirror_sync.domain.job.targets import S3Target, Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.url import Url
 
 
@@ -53,6 +53,11 @@ class KnownUpstream:
         """Scheme, host and port alone, since a path or a user may hold a secret; empty where the place is nobody's."""
         return ""
 
+    @property
+    def pushed_into(self) -> Target | None:
+        """Where `push` puts models of one's own, for it to have them; None where it takes none."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class HubUpstream(KnownUpstream):
@@ -91,9 +96,32 @@ class HubUpstream(KnownUpstream):
 
 @dataclass(frozen=True, slots=True)
 class DirectoryUpstream(KnownUpstream):
-    """A folder of `org/name/` folders; `root` is absolute."""
+    """A folder of `org/name/` folders, and of what was pushed; `root` is absolute."""
 
     root: Path
+
+    @property
+    def pushed_into(self) -> DirectoryTarget:
+        """A folder of its own below the root."""
+        return DirectoryTarget(pushed_into(self.root))
+
+
+def pushed_into(root: Path) -> Path:
+    """Where `push` puts models below the root of a directory upstream: no owner of models can be called so."""
+    return root / ".mirror-sync"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnUpstream(KnownUpstream):
+    """A bucket, or a folder, that holds what was pushed and nothing else; `url` is what messages call it."""
+
+    url: str
+    target: Target
+
+    @property
+    def pushed_into(self) -> Target:
+        """All of it."""
+        return self.target
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,4 +182,4 @@ def _origin(url: str) -> str:
     return f"{place.scheme}://{place.netloc}"
 
 
-Upstream = HubUpstream | DirectoryUpstream | MirrorUpstream | ModelScopeUpstream
+Upstream = HubUpstream | DirectoryUpstream | OwnUpstream | MirrorUpstream | ModelScopeUpstream

@@ -93,6 +93,27 @@ class RankingCutShort(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TransformEnded(Event):
+    """A program has made something of a published repo, and it was pushed; or it failed, and `reason` says why.
+
+    `said` is the end of what the program wrote, in one line.
+    """
+
+    log_name = "transform.ended"
+    job: str
+    repo: Repo
+    commit: str
+    into: Repo | None
+    seconds: float
+    said: str
+    reason: str = ""
+
+    @property
+    def level(self) -> LogLevel:
+        return LogLevel.WARNING if self.reason else LogLevel.INFO
+
+
+@dataclass(frozen=True, slots=True)
 class RefsLeftOut(Event):
     """A job's globs stand for names of refs that git, or a person, could not use: not mirrored.
 

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, name_fault
-from mirror_sync.domain.content.upstream import Resolved, Shortfall
+from mirror_sync.domain.content.upstream import PassedOver, Resolved, Shortfall
 from mirror_sync.domain.job.job import Job, cedes, denials
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.outcome.events import RankingCutShort, RefsLeftOut
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -71,15 +72,16 @@ class _Expansion:
             yield from self._revisions(pattern.repo, None, self._heads.get(pattern.repo))
             return
         try:
-            listed, beyond = self._search(pattern)
+            listed, beyond, passed_over = self._search(pattern)
         except Exception as error:  # whatever stops one pattern must not stop the others
             yield self._unlisted(pattern, "*", error)
             return
+        yield from (self._passed(one) for one in passed_over if one.repo not in listed)
         denied = [repo for repo in listed if self._job.denied_by(repo) is not None]
         yield from self._denials(denied)
         if len(denied) == len(listed) > 0:
             yield self._idle(pattern, f"all repos that match {pattern} are denied: nothing to do")
-        if not listed and self._by_demand and self._job.only is None:
+        if not listed and self._job.only is None and self._may_be_empty:
             yield self._idle(pattern, self._nothing_wanted())
         listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
         heads = self._heads_of(beyond if self._job.ranking else ())
@@ -109,8 +111,13 @@ class _Expansion:
     def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:
         return heads_of(self._hints, repos, self._job.reads, self._before) if asks_lists(self._job) else {}
 
-    def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], list[Repo]]:
-        """What the upstream lists, or ranks first, with what is published already; and of that what it did not list.
+    def _passed(self, one: PassedOver) -> Unlisted:
+        settled = TaskResult(RepoOutcome.REFUSED, None, one.why, DENIED)
+        return Unlisted(self._job, RepoPattern(one.repo.kind, one.repo.id), ", ".join(self._job.revisions), settled)
+
+    def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], Sequence[Repo], Sequence[PassedOver]]:
+        """What the upstream lists, or ranks first, with what is published already; of that what it did not list; and
+        what it has and the job does not take.
 
         Of a ranking that may take any repo there is, only what it took once is looked after.
         """
@@ -125,32 +132,35 @@ class _Expansion:
             mirrored = TakenBefore(self._context.targets[self._job.target].read_cache, self._job).among(
                 mirrored, choice
             )
-        if not listed and not mirrored and not self._by_demand:
+        if not listed and not mirrored and not self._may_be_empty:
             raise NotFoundOrPrivate(_nothing(pattern, short))
         fell = "" if ranking is None else f"fell out of {ranking}, and is kept up to date"
         self._why = dict.fromkeys(mirrored, fell) | dict(choice.why)
         if self._job.only is not None:
-            return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, []
+            return {repo: None for repo in (*listed, *mirrored) if repo in self._job.only}, [], []
         beyond = [repo for repo in mirrored if repo not in listed]
-        return listed | self._doubted(str(pattern), listed, mirrored), beyond
+        return listed | self._doubted(str(pattern), listed, mirrored), beyond, choice.passed_over
 
     def _choice(self, pattern: RepoPattern) -> Selected:
         ranking = self._job.ranking
         if ranking is None:
             found = self._source.search(pattern)
-            return Selected(dict(_entry(item) for item in found if not isinstance(item, Shortfall)), {}, None)
+            return Selected(dict(_entry(item) for item in found if isinstance(item, Resolved | Repo)), {}, None)
         if ranking.demand is None:
             return ranked(self._source.search(ranking), ranking)
         return wanted(self._context, self._job, ranking, self._source, self._jobs) or Selected({}, {}, None)
 
     @property
-    def _by_demand(self) -> bool:
-        return self._job.ranking is not None and self._job.ranking.demand is not None
+    def _may_be_empty(self) -> bool:
+        ranking = self._job.ranking
+        return isinstance(ranking, Variants) or (ranking is not None and ranking.demand is not None)
 
     def _idle(self, pattern: RepoPattern, nothing: str) -> Unlisted:
         return Unlisted(self._job, pattern, "*", TaskResult(RepoOutcome.UNCHANGED, None, nothing, ""))
 
     def _nothing_wanted(self) -> str:
+        if isinstance(self._job.ranking, Variants):
+            return f"nobody has made {self._job.ranking} yet, or none of it is to be taken: nothing to do"
         if self._context.demand(self._job.target) is None:
             count = f"mirror-sync traffic --target {self._job.target} LOG counts"
             return f"nobody has counted yet what readers of target {self._job.target} ask for: {count} it"

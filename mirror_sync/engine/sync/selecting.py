@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH
-from mirror_sync.domain.content.upstream import Found, Resolved, Shortfall
+from mirror_sync.domain.content.upstream import Found, PassedOver, Resolved, Shortfall
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.job.ranking import Demand, Ranking
 from mirror_sync.domain.outcome.traffic import WantedRepo
@@ -24,11 +24,14 @@ _ABSENT = (NotFoundOrPrivate, Disabled, RevisionNotFound)
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The repos that take a place, in their order, each with what is known of it, and why it takes one."""
+    """The repos that take a place, in their order, each with what is known of it, and why it takes one; and which are
+    passed over.
+    """
 
     listed: Mapping[Repo, Resolved | None]
     why: Mapping[Repo, str]
     short: Shortfall | None
+    passed_over: Sequence[PassedOver] = ()
 
 
 def ranked(found: Iterable[Found], ranking: Ranking) -> Selected:
@@ -36,14 +39,18 @@ def ranked(found: Iterable[Found], ranking: Ranking) -> Selected:
     short = None
     listed: dict[Repo, Resolved | None] = {}
     why: dict[Repo, str] = {}
+    passed_over: list[PassedOver] = []
     for item in found:
+        if isinstance(item, PassedOver):
+            passed_over.append(item)
+            continue
         if isinstance(item, Shortfall):
             short = item
             continue
         repo, resolved = (item, None) if isinstance(item, Repo) else (item.queried, item)
         listed[repo] = resolved
         why[repo] = f"number {len(listed)} by {(resolved and resolved.rank) or ranking.sort}"
-    return Selected(listed, why, short)
+    return Selected(listed, why, short, passed_over)
 
 
 def wanted(context: RunContext, job: Job, ranking: Ranking, source: Catalogue, jobs: Sequence[Job]) -> Selected | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +13,7 @@ from mirror_sync.domain.content.refs import Ref
 from mirror_sync.domain.content.upstream import BudgetState, Commit, Found, Heads, Resolved
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.job.ranking import Ranking, Sought
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.outcome.cost import SCANS
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.policy.gone import TokenStatus
@@ -48,13 +49,16 @@ from mirror_sync.sources.hub.hub_json import (
     scan_of,
 )
 from mirror_sync.sources.hub.repo_lists import (
+    RANKED_PAGES,
     ListingCost,
     Reading,
     RepoListPage,
+    choice,
     first,
     following,
     listed,
     matching,
+    question_of,
     questions,
     ranked,
 )
@@ -108,7 +112,9 @@ class HubSource(Source):
         A ranking costs one call, or one for each of its licences; more where a repo without a commit stands among the
         first.
         """
-        if isinstance(sought, Ranking):
+        if isinstance(sought, Variants):
+            yield from self._made_of(sought)
+        elif isinstance(sought, Ranking):
             yield from self._ranked(sought)
         elif sought.is_glob:
             asked = self._asked()
@@ -127,6 +133,15 @@ class HubSource(Source):
             found = first(ranking, read)
             yield from (ranked(ranking, item) for item in found)
             yield from reading.shortfall(len(found))
+
+    def _made_of(self, variants: Variants) -> Iterator[Found]:
+        """A call for every hundred repos that say so of a base, up to RANKED_PAGES of them."""
+        asked = self._asked()
+        seen: set[str] = set()
+        for base in variants.bases:
+            with self._reading(asked):
+                pages = self._turned(asked, f"/api/{base.kind.plural}", question_of(base))
+                yield from choice(variants, islice(pages, RANKED_PAGES), seen)
 
     def heads(self, repos: Collection[Repo]) -> Heads:
         """Reads the owner's list, the most downloaded first, for as long as that pays: see `ListingCost`."""

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from mirror_sync.domain.bounds import plain, short
-from mirror_sync.domain.content.upstream import Heads, Resolved, Shortfall
+from mirror_sync.domain.content.upstream import Found, Heads, PassedOver, Resolved, Shortfall
 from mirror_sync.domain.job.ranking import MOST_RANKED, Ranking, Sort
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.url import Url
 from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, head_of, resolved_of
@@ -22,6 +23,7 @@ from mirror_sync.sources.hub.hub_json import PROPERTIES, UNREADABLE, head_of, re
 _ODD = 4  # of so many neighbours one may rise: a hub may sort by figures that are a little older than those it tells
 _ID = re.compile(r"(/api/(?:models|datasets|spaces|kernels)/).+(/tree/)")  # of the repo whose tree it is
 _SHOWN = 40  # characters of a figure that is none
+_VARIANTS = 100  # repos a page, each with the names of its files
 RANKED_PAGES = 5  # of a list: more than one only where some of the first are not to be mirrored
 _FIGURES: Mapping[Sort, str] = {
     Sort.DOWNLOADS: "downloads",
@@ -159,6 +161,36 @@ def first(ranking: Ranking, lists: Iterable[Iterator[Item]]) -> Sequence[Item]:
         return taken[0]
     by_name = sorted(_once(chain.from_iterable(taken)), key=lambda item: str(item["id"]))  # of equals, always the same
     return sorted(by_name, key=lambda item: item[figure], reverse=True)[: ranking.limit]
+
+
+def question_of(base: Repo) -> dict[str, Any]:
+    """What to ask of the list of models for those that were quantised of one, the most downloaded first.
+
+    The tag is computed of `base_model` and `base_model_relation` of a card:
+    https://huggingface.co/docs/hub/model-cards#specifying-a-base-model.
+    """
+    return {
+        "filter": f"base_model:quantized:{base.id}",
+        "sort": _FIGURES[Sort.DOWNLOADS],
+        "limit": _VARIANTS,
+        "expand": sorted({*PROPERTIES[Kind.MODEL], "siblings"}),
+    }
+
+
+def choice(variants: Variants, pages: Iterable[RepoListPage], seen: set[str]) -> Iterator[Found]:
+    """Those of a base that are taken, and why the others are not; `seen` are known from the bases before.
+
+    TypeError, KeyError where a list does not tell the files of its repos.
+    """
+    taken = 0
+    for item in chain.from_iterable(page.items for page in pages):
+        if item["id"] in seen or item.get("sha") is None or not _is_wanted(Kind.MODEL, lambda _: True, item["id"]):
+            continue
+        seen.add(item["id"])
+        repo, paths = Repo(Kind.MODEL, item["id"]), [one["rfilename"] for one in item["siblings"]]
+        why = variants.objection(repo, paths, taken)
+        taken += not why
+        yield PassedOver(repo, why) if why else listed(Kind.MODEL, item)
 
 
 def _once(items: Iterable[Item]) -> Iterator[Item]:

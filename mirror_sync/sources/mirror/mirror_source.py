@@ -26,6 +26,7 @@ from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.upstream import Commit, Found, Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.ranking import Ranking, Sought
+from mirror_sync.domain.own.pushed import PUSHED, Pushed
 from mirror_sync.domain.policy.gone import TokenStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import (
@@ -191,7 +192,7 @@ class MirrorSource(Source):
         """They are checked themselves, whatever the feed says."""
         self._moved.update(repos)
 
-    def attested(self, repo: Repo, commit: CommitId) -> Attested:
+    def attested(self, repo: Repo, commit: CommitId) -> Attested | None:
         """Two calls, and one for each attachment that is carried. What is large lies in an unnamed file meanwhile."""
         digest = self._digest(repo, commit)
         root = self._root(repo, commit)
@@ -238,7 +239,9 @@ class MirrorSource(Source):
             described |= json.loads(CLOSED_MARK.body)
         with self._reading(repo):
             found = resolved_of(repo, {"id": repo.id, **described, "sha": commit})
-        return replace(found, provenance=digest)
+        pushed = Pushed.of(described)
+        told = found.described if pushed is None else {**found.described, PUSHED: pushed.encode()}
+        return replace(found, described=told, provenance=digest)
 
     def _described(self, repo: Repo, revision: str, commit: CommitId, digest: Sha256) -> dict[str, Any]:
         name = f"at/{repo}@{revision}"

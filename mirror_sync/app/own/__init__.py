@@ -1,0 +1,1 @@
+"""Verbs of own models: push, and what is made of what was published."""

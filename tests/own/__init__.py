@@ -1,0 +1,1 @@
+"""Models of one's own: pushed, and made of what was published."""
