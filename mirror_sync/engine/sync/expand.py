@@ -78,7 +78,7 @@ class _Expansion:
         if len(denied) == len(listed) > 0:
             nothing = f"all repos that match {pattern} are denied: nothing to do"
             yield Unlisted(self._job, pattern, "*", NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
-        if not listed:
+        if not listed and isinstance(self._job.ranking, Variants) and self._job.only is None:
             nothing = f"nobody has made {self._job.ranking} yet, or none of it is to be taken: nothing to do"
             yield Unlisted(self._job, pattern, "*", NoChange(RepoOutcome.UNCHANGED, None, nothing, ""))
         listed = {repo: resolved for repo, resolved in listed.items() if self._job.denied_by(repo) is None}
