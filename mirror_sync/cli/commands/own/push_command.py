@@ -38,7 +38,7 @@ def push(  # noqa: PLR0913, PLR0917  the options of a command
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a folder a new commit of a model of your own, and publish it.
+    """Publish a folder as a new commit of a model of your own.
 
     It goes into an upstream of kind: directory or own, and the jobs that name it publish it at once, by their policy.
     The same files, metrics and fields make no second commit. Killed anywhere, the old commit stands or the new one.
