@@ -131,7 +131,9 @@ def test_without_its_memory_what_fell_out_stays_as_it_is(popular: Hub, site: Wor
     assert site.files("o2/b") == {"f": b"b"}
 
 
-@pytest.mark.parametrize("fault", [faults.empty_list(), faults.truncated(40), faults.garbage()], ids=["empty", "truncated", "garbage"])
+@pytest.mark.parametrize(
+    "fault", [faults.empty_list(), faults.truncated(40), faults.garbage()], ids=["empty", "cut", "garbage"]
+)
 def test_a_list_that_is_cut_short_takes_nothing_away(popular: Hub, site: Workshop, fault: faults.Fault) -> None:
     site.sync(selecting())
     popular.faults.add(fault, "/api/models", times=None)
