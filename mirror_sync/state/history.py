@@ -14,7 +14,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -82,6 +81,18 @@ ON CONFLICT DO UPDATE SET
         iif(commit_id IS :commit, ifnull(:code_files, code_files), :code_files)),
     code_paths = iif(:success IS NULL, code_paths,
         iif(commit_id IS :commit, ifnull(:code_paths, code_paths), :code_paths))
+"""
+
+# The same for what stays as it was, which nearly all repos do on nearly all runs: no news of it, and one statement.
+_STAYS = """
+UPDATE repos SET
+    outcome = :outcome, code = :code, reason = :reason, files = :files, bytes = :bytes, place = :place, held = NULL,
+    last_attempt = :at, last_success = :at, last_look = ifnull((SELECT started FROM runs WHERE run = :run), last_look),
+    signed = ifnull(:signed, signed), scanned = ifnull(:scanned, scanned), scanned_at = ifnull(:scanned_at, scanned_at),
+    class = ifnull(:class, class), code_files = ifnull(:code_files, code_files),
+    code_paths = ifnull(:code_paths, code_paths)
+WHERE job = :job AND kind = :kind AND repo = :repo AND revision = :revision
+    AND commit_id IS :commit AND outcome IN ('published', 'unchanged')
 """
 
 _CHANGED = """
@@ -317,6 +328,8 @@ class History:
                 self._connection.execute("UPDATE runs SET state = ? WHERE run = ?", (RunState.INTERRUPTED, run))
 
     def _remember(self, run: str, report: RepoReport, at: str) -> None:
+        if report.outcome is RepoOutcome.UNCHANGED and report.published is None and self._stays(run, report, at):
+            return
         success = at if report.outcome in (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED) else None
         row = {
             "run": run, "at": at, "success": success, "stopped": report.outcome is RepoOutcome.INTERRUPTED,
@@ -333,6 +346,16 @@ class History:
             self._connection.execute(_CHANGED, row)
             self._connection.execute(_OUTDATED, row | {"kept": CHANGES_KEPT})
         self._connection.execute(_REMEMBER, row)
+
+    def _stays(self, run: str, report: RepoReport, at: str) -> bool:
+        """Whether a repo that has not changed was known to be published, at this commit; then that is written."""
+        row = {
+            "run": run, "at": at, "job": report.job, "kind": report.kind, "repo": report.repo,
+            "revision": report.revision, "outcome": report.outcome, "commit": report.commit, "reason": report.reason,
+            "code": report.code, "files": report.files, "bytes": report.bytes,
+            "place": self._places.get(report.job, ""), **_columns(report.assurance),
+        }  # fmt: skip
+        return self._connection.execute(_STAYS, row).rowcount == 1
 
     def _take_down(self, event: RepoWithdrawn) -> None:
         """What the next run of each job would find."""
@@ -393,8 +416,10 @@ def _status(row: Sequence[Any]) -> RepoStatus:
 
 def _columns(assurance: Assurance) -> dict[str, Any]:
     """By the names of _ASSURANCE."""
-    paths = None if assurance.code_files is None else json.dumps(assurance.code_paths)
-    return dict(zip(_ASSURANCE, (*astuple(assurance)[:-1], paths), strict=True))
+    known = assurance
+    paths = None if known.code_files is None else json.dumps(known.code_paths) if known.code_paths else "[]"
+    values = known.signed, known.scanned, known.scanned_at, known.worst, known.code_files, paths
+    return dict(zip(_ASSURANCE, values, strict=True))
 
 
 def _assurance(row: Sequence[Any]) -> Assurance:

@@ -10,6 +10,7 @@ import pytest
 from bench.builds import Build, installed_packages
 from bench.figures import GIB, Effect, Measurement, Middle, Target, best, cpu_ratio, middle, per_gib, ratio
 from bench.measure import Cost
+from bench.transfers import Transfer, section
 from bench.turns import UNCONFIRMED, Ours, aria2_to_folder, everybody, ours_to_bucket, ours_unconfirmed
 
 
@@ -28,6 +29,13 @@ def test_the_median_of_a_contestant_is_not_moved_by_one_bad_round_nor_by_others(
 
 def test_memory_is_the_highest_peak_of_all_rounds() -> None:
     assert middle("ours", measured("ours", 3, 900, 1)).peak_rss == 900
+
+
+def test_the_peak_that_is_judged_is_that_of_this_build_with_all_its_settings_and_of_no_older_one() -> None:
+    names = {"mirror-sync": 7, UNCONFIRMED: 8, "mirror-sync 98eec469": 900, "rclone": 901}
+    known = [Measurement(f"{name} > S3", 0, 1, 1, peak << 20) for name, peak in names.items()]
+    judged = section(Transfer("tiny", "A few files", (), (), (), memory=300), 1, GIB, known).verdicts
+    assert [(one.what, one.measured) for one in judged] == [("our peak memory", "8 MiB")]
 
 
 def test_who_never_ran_has_no_median() -> None:

@@ -487,3 +487,32 @@ def test_a_number_that_no_column_holds_is_a_gap_and_stops_nothing(path: Path, si
     assert history.latest() == ()
     history(finished)
     assert len(history.latest()) == 1
+
+
+def test_a_repo_that_stays_as_it_was_costs_one_statement_and_keeps_what_is_known_of_it(path: Path) -> None:
+    history, said = opened(path), list[str]()
+    known = Assurance(True, True, START, "safe", 1, ("a.bin",))
+    started = RunStarted("run-1", ("job",), START)
+    history(started)
+    first = outcome(RepoOutcome.PUBLISHED)
+    history(RepoFinished("run-1", replace(first.report, assurance=known)))
+    history._connection.set_trace_callback(said.append)
+    for _ in range(2):
+        history(outcome(RepoOutcome.UNCHANGED, reason="as it was", files=4))
+    (now,) = history.latest()
+    history._connection.set_trace_callback(None)
+    assert [one.split()[0] for one in said if "repos" in one] == ["UPDATE", "UPDATE", "SELECT"]
+    assert (now.outcome, now.reason, now.files, now.assurance) == (RepoOutcome.UNCHANGED, "as it was", 4, known)
+    assert history.looked(first.report) == LastCheck(START, "c" * 40)
+    assert [one.outcome for one in history.changes(Kind.MODEL, "acme/one")] == [RepoOutcome.PUBLISHED]
+
+
+def test_an_unchanged_repo_that_had_failed_or_has_another_commit_is_not_one_that_stays(path: Path) -> None:
+    history = opened(path)
+    history(outcome(RepoOutcome.PUBLISHED))
+    history(outcome(RepoOutcome.FAILED, commit=None, reason="no answer"))
+    history(outcome(RepoOutcome.UNCHANGED))
+    history(outcome(RepoOutcome.UNCHANGED, commit="d" * 40))
+    told = [one.outcome for one in history.changes(Kind.MODEL, "acme/one")]
+    assert told == [RepoOutcome.UNCHANGED, RepoOutcome.FAILED, RepoOutcome.PUBLISHED]
+    assert history.latest()[0].commit == "d" * 40

@@ -13,6 +13,7 @@ import tables from 'tables.js';
 
 const crypto = require('crypto');
 
+const MANY_FILES = 2000;  // of which an info has some 100 KB
 const IS_PLAIN = new RegExp(tables.OF.metalinks.PLAIN);
 
 // While this is missing every process of huggingface_hub asks again; anything else in it breaks downloads.
@@ -63,13 +64,33 @@ async function repo(r, fields) {
 }
 
 async function revision(r, fields) {
-    const opened = await snapshots.open(r, fields), etag = '"' + opened.root.info + tables.ADDED + '"';
+    const opened = await snapshots.open(r, fields), etag = infoTag(opened.root.info);
     const headers = Object.assign({ETag: etag}, answers.settled(opened));
     if (answers.isCurrent(r, etag)) {
         return answers.send(r, 304, headers);
     }
-    const text = await bucket.document(r, opened.root.info);
-    answers.sendJson(r, '{' + tables.UNKNOWN_COUNTS + text.slice(1), headers);
+    if (r.variables.asks_itself && r.variables.kept_for !== 'one' && opened.root.files > MANY_FILES) {
+        return answers.send(r, 421, {});
+    }
+    const text = await infoText(r, opened.root.info);
+    answers.sendJson(r, text, headers);
+}
+
+// Where an info of many files is, for nginx to keep a while: see the location @long_info.
+async function told(r, fields) {
+    const opened = await snapshots.open(r, Object.assign({rev: 'main'}, fields));
+    return {digest: opened.root.info, etag: infoTag(opened.root.info), type: answers.JSON_TYPE, commit: opened.commit,
+            caching: answers.settled(opened)['Cache-Control']};
+}
+
+// An info as it is answered, by the digest of its document.
+async function infoText(r, digest) {
+    const text = await bucket.document(r, digest);
+    return '{' + tables.UNKNOWN_COUNTS + text.slice(1);
+}
+
+function infoTag(digest) {
+    return '"' + digest + tables.ADDED + '"';
 }
 
 async function commits(r, fields) {
@@ -193,5 +214,5 @@ async function pinnedFile(r, fields) {
     return Object.assign(blobOf(opened, path, entry), {described: describedBy(r, fields, opened)});
 }
 
-export default { blobOf, fileEntry, pointers: {file: pinnedFile},
+export default { blobOf, fileEntry, infoTag, infoText, pointers: {file: pinnedFile, repo: told, revision: told},
                  routes: {harnesses, whoami, organization, listed, refs, auth_check, repo, revision, commits, tree, paths_info, file, raw} };

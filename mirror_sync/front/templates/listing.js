@@ -12,6 +12,7 @@ const SEGMENT = 64;  // shards that are counted at once
 const PAST_SLASH = '0';  // follows '/' in ASCII: past everything inside a folder
 const NOT_PLAIN = /[^A-Za-z0-9_.~\/\-]/;  // in njs a dollar also matches before a line feed at the end
 const PATH = /"path":("[^"\\]*(?:\\.[^"\\]*)*"),/;
+const PLAIN = /"path":"([A-Za-z0-9_.~\/\-]*)",/;
 const NOT_ASCII = /[^ -~]|\\/;  // or a backslash
 const FOLDER = /^[^"\\\/]*(?:\\.[^"\\\/]*)*\//;  // within a JSON string, up to the next slash
 
@@ -63,37 +64,48 @@ function endShard(root, folder) {
 
 // The entry of `path` as it stands in the shard, or null.
 function find(shard, path) {
-    return locate(shard, path, 2).line;
+    return locate(shard, sought(path), 2).line;
+}
+
+// A path, how it stands in a line, and how it is sorted.
+function sought(path) {
+    return {path, key: sortKey(path), name: '"path":' + JSON.stringify(path) + ','};
 }
 
 // The same, and where the line behind it begins; `from` is the beginning of a line that is not behind it. Lines are in order: a
 // text is halved until it is short, since to look through all of it takes njs longer than all else. Who asks for paths in
 // their order mostly finds each right behind the one before.
-function locate(shard, path, from) {
-    const first = shard.slice(from, endOf(shard, from)), named = PATH.exec(first);
-    if (named && unquoted(named[1]) === path) {
+function locate(shard, wanted, from) {
+    const first = shard.slice(from, endOf(shard, from));
+    if (first.indexOf(wanted.name) >= 0) {
         return {line: withoutComma(first), next: from + first.length + 1, halved: false};
     }
-    const key = sortKey(path), name = '"path":' + JSON.stringify(path) + ',';
     let low = from, high = shard.length - 3;
     while (high - low > FEW) {
         const start = shard.lastIndexOf('\n', (low + high) >> 1) + 1;
-        const here = PATH.exec(shard.slice(start, endOf(shard, start)));
-        if (start <= low || !here) {
+        const here = start <= low ? null : keyIn(shard.slice(start, endOf(shard, start)));
+        if (here === null) {
             break;
         }
-        if (sortKey(unquoted(here[1])) <= key) {
+        if (here <= wanted.key) {
             low = start;
         } else {
             high = start;
         }
     }
-    const rest = shard.slice(low, high), at = rest.indexOf(name);
+    const rest = shard.slice(low, high), at = rest.indexOf(wanted.name);
     if (at < 0) {
         return {line: null, next: low, halved: true};
     }
     const begin = rest.lastIndexOf('\n', at) + 1, end = endOf(rest, at);
     return {line: withoutComma(rest.slice(begin, end)), next: low + end + 1, halved: true};
+}
+
+// How the path of a line is sorted, null for what is no line. A plain path, as almost all are, is its own key: one expression
+// in place of three, of which each takes njs longer than all else here.
+function keyIn(line) {
+    const plain = PLAIN.exec(line), named = plain ? null : PATH.exec(line);
+    return plain ? plain[1] : named ? sortKey(unquoted(named[1])) : null;
 }
 
 // A path as characters, which a slice of a reply's text is not.
@@ -108,50 +120,44 @@ function endOf(text, at) {
 
 // The entries of those of `paths` that there are, in the order asked. Each shard is read and gone through once.
 async function findAll(root, read, paths) {
-    const wanted = {}, found = Object.create(null);
-    paths.forEach((path) => {
-        const number = shardFor(root, path);
-        (wanted[number] = wanted[number] || []).push(JSON.stringify(path));
+    const wanted = {}, asked = paths.map(sought);
+    asked.forEach((one) => {
+        const number = shardAt(root, one.key);
+        (wanted[number] = wanted[number] || []).push(one);
     });
     const numbers = Object.keys(wanted);
     for (let i = 0; i < numbers.length; i++) {
         const shard = await read(Number(numbers[i]));
-        pick(shard, wanted[numbers[i]], found);
+        pick(shard, wanted[numbers[i]]);
     }
-    return paths.map((path) => found[JSON.stringify(path)]).filter((line) => line !== undefined);
+    return asked.map((one) => one.line).filter((line) => line);
 }
 
-// Adds the entries of several paths of a shard to `found`, by their paths in JSON: one by one in the order of the lines; when
-// many of them were far apart, the others in one pass over all lines.
-function pick(shard, names, found) {
-    const ordered = names.map((name) => ({name, path: JSON.parse(name)}));
-    ordered.forEach((one) => {
-        one.key = sortKey(one.path);
-    });
-    ordered.sort((one, other) => one.key < other.key ? -1 : one.key > other.key ? 1 : 0);
+// Says of several paths of a shard what their entries are: one by one in the order of the lines; when many of them were far
+// apart, of the others in one pass over all lines.
+function pick(shard, wanted) {
+    const ordered = wanted.sort((one, other) => one.key < other.key ? -1 : one.key > other.key ? 1 : 0);
     let from = 2, halved = 0, at = 0;
     for (; at < ordered.length && halved < MANY; at++) {
-        const here = locate(shard, ordered[at].path, from);
-        if (here.line !== null) {
-            found[ordered[at].name] = here.line;
-        }
+        const here = locate(shard, ordered[at], from);
+        ordered[at].line = here.line;
         from = here.next;
         halved += here.halved ? 1 : 0;
     }
     if (at < ordered.length) {
-        pickAll(shard, ordered.slice(at), found);
+        pickAll(shard, ordered.slice(at));
     }
 }
 
-function pickAll(shard, wanted, found) {
+function pickAll(shard, wanted) {
     const here = Object.create(null);
     wanted.forEach((one) => {
-        here[one.name] = true;
+        here[one.name] = one;
     });
     lines(shard).forEach((line) => {
-        const name = PATH.exec(line);
-        if (name && here[name[1]]) {
-            found[name[1]] = line;
+        const named = PATH.exec(line), one = named && here['"path":' + named[1] + ','];
+        if (one) {
+            one.line = line;
         }
     });
 }

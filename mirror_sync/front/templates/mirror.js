@@ -4,6 +4,7 @@
 import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
+import hub from 'hub.js';
 import protocols from 'protocols.js';
 import reasons from 'reasons.js';
 import requests from 'requests.js';
@@ -205,21 +206,35 @@ function toOther(r, found, id) {
 
 // ---- what nginx's own locations ask
 
-// Where the blob of a pinned file is, in headers, for nginx to keep a while; 403 stands for one that is sent in slices, 204
+// Where the blob of a pinned file is, or an info, in headers, for nginx to keep a while; 403 stands for one that is sent in slices, 204
 // sends the question to `answer`.
 async function pointer(r) {
     try {
-        const target = r.variables.request_uri.split('?')[0];
+        const target = r.variables.request_uri.split('?')[0].replace(/^\/told\//, '/');
         refuseOdd(target);
         const found = match(target), asking = access.who(r);
         const everybody = await admitted(r, asking, found);
-        const blob = await protocols.pointers[found.route.name](r, found.fields);
+        const fields = await shares.arm(r, asking, found);
+        if (r.variables.kept_for === 'one') {
+            throw answers.unanswered();
+        }
+        const blob = await protocols.pointers[found.route.name](r, fields);
         if (tables.ACCESS.chooses && !(everybody && !tables.ACCESS.allow.length)) {
             blob.caching = blob.caching.replace('public', 'private');
         }
         answers.send(r, slices.wanted(blob.size) ? 403 : 200, answers.pointerHeaders(blob), '');
     } catch (error) {
         answers.send(r, 204, {});
+    }
+}
+
+// An info by its digest, for nginx to keep: it never changes.
+async function info(r) {
+    try {
+        const digest = r.variables.request_uri.slice('/info/'.length), text = await hub.infoText(r, digest);
+        answers.sendJson(r, text, {ETag: hub.infoTag(digest), 'Cache-Control': ''});
+    } catch (error) {
+        fail(r, error);
     }
 }
 
@@ -293,5 +308,5 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
-export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, counts, noBlob: slices.never(noBlob),
+export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, counts, info, noBlob: slices.never(noBlob),
                  noPage, pointer, s3, tooMuch, unsatisfiable: slices.never(unsatisfiable) };
