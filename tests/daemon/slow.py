@@ -45,6 +45,9 @@ class SlowMirror:
     def tend(self, actor: Actor, care: Care) -> None:
         self._say(f"tend {care}")
 
+    def keep_replicas(self) -> None:
+        pass
+
     def watch_names(self, actor: Actor) -> float:
         return 3600.0
 
