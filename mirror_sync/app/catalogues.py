@@ -70,7 +70,6 @@ class Catalogues:
         """Whether it tells of all that is there now."""
         try:
             self._take_turn(target)
-            return True
         except Interrupted:
             _log.info("site.stopped", target=target.name)
         except MirrorError as error:
@@ -83,6 +82,8 @@ class Catalogues:
                 CatalogueFailed(target.name, "internal", f"internal error: {type(error).__name__}: {error}")
             )
             _log.debug("internal-error", target=target.name, exc_info=True)
+        else:
+            return True
         return False
 
     def publish_anew(self, target: str) -> PublishResult:

@@ -1,8 +1,8 @@
 """Replicas of targets: copied to after whatever changes a target, beside it, and never at its cost.
 
-A command waits for them for a bounded time, the daemon not at all: there each has a thread of its own. Whatever a replica
-does, nothing of it is an error of what was done to the target; its own state tells, `status` shows it, and `replicate`
-ends by it.
+A command waits for them for a bounded time, the daemon not at all: there each has a thread of its own. Whatever a
+replica does, nothing of it is an error of what was done to the target; its own state tells, `status` shows it, and
+`replicate` ends by it.
 """
 
 from __future__ import annotations
@@ -80,19 +80,7 @@ class Replicas:
                 self._opened[key] = self._open(target, replica)
             return self._opened[key]
 
-    def statuses(self) -> tuple[ReplicaStatus, ...]:
-        """How far each replica is, as this machine found last. Nothing is asked of a replica."""
-        found = []
-        for target, replica in self._every():
-            try:
-                found.append(self.places(target, replica).status)
-            except MirrorError:  # what is remembered may be lost
-                found.append(ReplicaStatus(target, replica.name))
-        return tuple(found)
-
-    def copy(
-        self, target: str, replica: Replica, *, anew: bool = False, by_rclone: bool = False
-    ) -> ReplicaStatus:
+    def copy(self, target: str, replica: Replica, *, anew: bool = False, by_rclone: bool = False) -> ReplicaStatus:
         """One pass by hand, which waits for one that goes on already, and minds no hours.
 
         `by_rclone`: blobs are brought by that first. OSError, StoreError; UsageError without rclone.

@@ -40,7 +40,7 @@ from mirror_sync.sources.wrappers.roads import JobRoads
 from mirror_sync.state.audit_chain import AuditPlace, ChainedAudit
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 from mirror_sync.state.locks import acquired, locks_of
-from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache, mirror_memory
+from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache, mirror_memory, replica_memory
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import OfMirrors, connections_of, open_source, open_store
 from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
@@ -172,8 +172,7 @@ class Assembly:
             grace=replica.at.grace,
             seal=lambda _store, _repo, refs: (refs, ()),  # what was signed is copied as it is
         )
-        memory = SqliteReadCache(state / "looks.db", f"replica:{place}", reading=self._reading)
-        return Replicated(main, of_replica, memory, replica.name)
+        return Replicated(main, of_replica, replica_memory(state, place, reading=self._reading), replica.name)
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
         from mirror_sync.app.this_machine import (

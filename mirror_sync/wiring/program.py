@@ -33,6 +33,7 @@ from mirror_sync.wiring.adapters import open_store
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
+    from mirror_sync.app.promoting_replica import Promotion
     from mirror_sync.app.replicating import Replicas
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
@@ -112,7 +113,7 @@ class Mirror:
         self._rollouts = _Once(self._roll_out)
         configured = self._configured = Configured(settings, self._for_readers)
         self.jobs, self.store = configured.jobs, configured.store
-        self.status, self.tended = remembered.status, remembered.tended
+        self.status, self.tended, self.replica_states = remembered.status, remembered.tended, remembered.replicas
         self.remembered = remembered.repos_and_runs
 
     @cached_property
@@ -196,6 +197,12 @@ class Mirror:
             return assembly.replicated(self._context().targets[target], replica)
 
         return Replicas(self.settings, self._context, places, lambda: self.history)
+
+    def promote_replica(self, name: str, *, without: bool = False, dry_run: bool = False) -> Promotion:
+        """Let a replica and its target change places. See `PromoteReplica`."""
+        from mirror_sync.app.promoting_replica import PromoteReplica
+
+        return PromoteReplica(self.settings.path, self._context, self.replicas)(name, without=without, dry_run=dry_run)
 
     @property
     def _has_replicas(self) -> bool:

@@ -102,17 +102,22 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
             yield Finding(("upstreams", name, "url"), _READABLE)
         elif isinstance(upstream, MirrorUpstream):
             yield from _ways_to_mirror(("upstreams", name), upstream)
+    yield from _ways_to_targets(settings)
+    for turn, hooks in settings.hooks.items():
+        for index, hook in enumerate(hooks):
+            if isinstance(hook, HookPost) and _is_open(hook.url):
+                message = "is plain http: who reads the address on the way can post there, too; write an https address"
+                yield Finding(("on", turn, index, "post"), message)
+
+
+def _ways_to_targets(settings: Settings) -> Iterator[Finding]:
+    """And to their replicas."""
     for name, target in settings.targets.items():
         replicas = ((("targets", name, "replicas", at), one.at) for at, one in enumerate(target.replicas))
         for trail, place in ((("targets", name), target), *replicas):
             if isinstance(place, S3Target) and _is_open(place.endpoint_url or ""):
                 message = "is plain http: what our keys sign can be read and changed on the way; write an https address"
                 yield Finding((*trail, "endpoint_url"), message)
-    for turn, hooks in settings.hooks.items():
-        for index, hook in enumerate(hooks):
-            if isinstance(hook, HookPost) and _is_open(hook.url):
-                message = "is plain http: who reads the address on the way can post there, too; write an https address"
-                yield Finding(("on", turn, index, "post"), message)
 
 
 def _ways_to_mirror(trail: Trail, upstream: MirrorUpstream) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ replica, or taken of it, and nothing that was remembered of it is believed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -24,8 +25,10 @@ from mirror_sync.errors import DocumentError, NewerFormat
 
 MARK = site_key("replica.json")
 PUBLISHED_HEADER = "X-Mirror-Published"
+STATUS = "status"  # the name by which a status is remembered
 LARGEST_MARK = 4096  # bytes
 _FORMAT = 1
+_TIME = re.compile(r"[0-9TZ:.-]{16,32}")  # as njs takes it for a header
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,12 @@ class ReplicaMark:
             known = json.loads(body.decode())
             if whole(known["format"]) != _FORMAT:
                 raise NewerFormat(f"a replica.json of format {known['format']}: a newer mirror-sync wrote it")
-            published = text(known["published"])
-            if moment(published) is None or len(published) > len("2026-11-20T08:00:00.000000Z"):
-                raise ValueError("its time is none")
-            return cls(published, text(known["copy"]))
+            found = cls(text(known["published"]), text(known["copy"]))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DocumentError(f"not a replica.json: {in_brief(error)}") from error
+        if _TIME.fullmatch(found.published) is None or moment(found.published) is None:
+            raise DocumentError("not a replica.json: its time is none")
+        return found
 
 
 class ReplicaState(StrEnum):
@@ -69,9 +72,8 @@ class ReplicaStatus:
 
     `published`: all that the target had published up to then is there. `behind_since`: when something was found first
     that is not. `repos` and `snapshots` of the target are to be copied still, as far as was counted. `tried`: when it
-    was last copied to; `reason`: why that came to no end, empty where it did. `copied_blobs` of `copied_bytes` went there
-    then.
-    `pruned`: the prune of the target that it has followed last.
+    was last copied to; `reason`: why that came to no end, empty where it did. `copied_blobs` of `copied_bytes` went
+    there then. `pruned`: the prune of the target that it has followed last.
     """
 
     target: str

@@ -136,7 +136,7 @@ class _Comparison:
 
 
 def _problem(here: bytes | None, held: bytes | None, size: int | None) -> str:
-    """What is wrong with a blob of the replica; empty for nothing. `size` as its snapshot promises it, where it does."""
+    """What is wrong with a blob of the replica, empty for nothing; `size` as its snapshot promises it, if it does."""
     if held is None:
         return "it is not there"
     actual = int.from_bytes(held[:_SIZE], "big")

@@ -27,7 +27,7 @@ from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
 from mirror_sync.domain.content.tombstone import Tombstone, encode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, ReplicaMark, ReplicaStatus
+from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, STATUS, ReplicaMark, ReplicaStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.places.tree_copy import COPIERS, TreeCopy
@@ -38,7 +38,15 @@ from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.upkeep.take_down import take_down
 from mirror_sync.engine.walk import Walk
-from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError, StoreError, StoreUnavailable, Vanished
+from mirror_sync.errors import (
+    DocumentError,
+    Interrupted,
+    KeyMissing,
+    MirrorError,
+    StoreError,
+    StoreUnavailable,
+    Vanished,
+)
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Stat, read_all, read_document, read_refs_json
 
@@ -48,7 +56,7 @@ _LARGEST = 64 * 1024 * 1024  # bytes of a part of the catalogue or of the audit
 _KEPT = 8 * 1024 * 1024  # bytes of refs.json objects that are held from the look at them to their turn
 _TRIES = 5  # to copy a repo that moves under the copy
 _ENOUGH = 3  # repos in a row of which a place answered nothing: it does not answer
-_LEDGER, _STATUS, _COPY, _LOOKED, _SITE = "ledger:", "status", "copy", "looked", "site"  # names in the memory
+_LEDGER, _COPY, _LOOKED, _SITE = "ledger:", "copy", "looked", "site"  # names in the memory
 _FILLING = "filling"  # and that by which blobs are there that somebody else has put, and nobody has proved
 
 
@@ -64,7 +72,7 @@ class Replicated:
     @property
     def status(self) -> ReplicaStatus:
         """What was found last. Raises StoreError."""
-        return ReplicaStatus(self.main.name, self.name).recalled(self.memory.recall(_STATUS, ""))
+        return ReplicaStatus(self.main.name, self.name).recalled(self.memory.recall(STATUS, ""))
 
     def fill(self) -> None:
         """From now on, until a pass has proved them, blobs may lie there that were not proved. StoreError."""
@@ -73,7 +81,7 @@ class Replicated:
     def remember(self, status: ReplicaStatus) -> None:
         """It may be lost: then the next pass finds it out again."""
         with suppress(StoreError):
-            self.memory.remember(_STATUS, "", status.encode())
+            self.memory.remember(STATUS, "", status.encode())
 
 
 class ReplicaPass:
@@ -391,4 +399,3 @@ def _before_what_leads_there(item: tuple[str, Stat]) -> tuple[bool, int, str]:
     """Assets, pages of repos, lists, what is at the top."""
     name = item[0].removeprefix(SITE)
     return not name.startswith("assets/"), -name.count("/"), name
-

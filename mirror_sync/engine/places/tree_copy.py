@@ -184,7 +184,8 @@ class TreeCopy:
         try:
             self._transfer.bring(origin, RemoteFile.of_digest(blob.digest, size, blob.digest))
         except IntegrityError as error:
-            raise DocumentError(f"the target holds other bytes under {blob_key(blob.digest)}: {error}") from error
+            told = f"the target holds other bytes under {blob_key(blob.digest)}: mirror-sync verify --repair brings it anew"
+            raise DocumentError(told) from error
         if self._store.confirm and ((there := self._store.stat(blob_key(blob.digest))) is None or there.size != size):
             raise StoreUnavailable(f"the replica confirmed what it did not keep: {blob_key(blob.digest)}")
         with self._proving:

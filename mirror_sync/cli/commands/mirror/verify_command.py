@@ -47,7 +47,7 @@ def verify(  # noqa: PLR0913, PLR0917  the options of a command
     """Prove by SHA-256 that what is published is whole.
 
     The same command goes on where an interrupted one had stopped. Documents are always read, whatever the sample.
-    With --across no file is read: it says of each replica whether it publishes the same, and all that it names is there.
+    With --across no file is read: it says of each replica whether it publishes the same, and has all that it names.
     """
     if across:
         if repo is not None or repair or since is not None or rate is not None or sample != "100%":

@@ -21,7 +21,7 @@ class Engine(StrEnum):
 
 
 @command
-def replicate(  # noqa: PLR0913, PLR0917  the options of a command
+def replicate(
     invocation: Invocation,
     target: Target = None,
     replica: Annotated[
@@ -45,9 +45,7 @@ def replicate(  # noqa: PLR0913, PLR0917  the options of a command
     with invocation.mirror("copying") as mirror:
         name = chosen(mirror.settings, target)
         found = mirror.replicas.named(name, replica)
-        statuses = [
-            mirror.replicas.copy(of, one, anew=anew, by_rclone=engine is Engine.RCLONE) for of, one in found
-        ]
+        statuses = [mirror.replicas.copy(of, one, anew=anew, by_rclone=engine is Engine.RCLONE) for of, one in found]
     now = datetime.now(UTC)
     if as_json:
         invocation.print_json([status.document(now) for status in statuses])
