@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,6 +98,8 @@ def _edits(text: str, target: str, replica: str) -> Iterator[_Edit]:
     theirs = _pairs(other)
     yield _Edit(*_span(name), _raw(text, theirs["name"][1]))
     yield _Edit(*_span(theirs["name"][1]), _raw(text, name))
+    yield from _tails_cut((mine, _mapping(entry)), theirs)
+    yield from _tails_cut((theirs, _mapping(other)), mine)
     for key in sorted(_PLACE & (mine.keys() | theirs.keys())):
         if key in mine and key in theirs:
             yield _Edit(*_span(mine[key][1]), _value(text, theirs[key][1], _mapping(entry)))
@@ -119,7 +122,10 @@ def _jobs(top: Pairs) -> Iterator[Pairs]:
 def _moved(text: str, key: str, of: tuple[Pairs, MappingNode], to: tuple[Pairs, MappingNode]) -> Iterator[_Edit]:
     pairs, node = of
     at, value = pairs[key]
-    yield _without(text, at, value, flow=bool(node.flow_style))
+    if not node.flow_style:
+        yield _without(text, at, value)
+    elif key not in _tail(pairs, to[0]):
+        yield _Edit(at.start_mark.index, _after(pairs, key), "")
     pairs, node = to
     beside, before = pairs["url"]
     said = f"{key}: {_value(text, value, node)}"
@@ -130,17 +136,28 @@ def _moved(text: str, key: str, of: tuple[Pairs, MappingNode], to: tuple[Pairs, 
         yield _Edit(end, end, f"\n{' ' * beside.start_mark.column}{said}")
 
 
-def _without(text: str, key: ScalarNode, value: Node, *, flow: bool) -> _Edit:
-    """A pair taken out, with its line or its comma; a comment beside it stays."""
+def _tail(pairs: Pairs, others: Pairs) -> list[str]:
+    """The last pairs of a mapping, as far as they leave it."""
+    return list(takewhile(lambda key: key in _PLACE and key not in others, reversed(pairs)))
+
+
+def _tails_cut(of: tuple[Pairs, MappingNode], others: Pairs) -> Iterator[_Edit]:
+    """In brackets, what leaves at the end goes with the comma before it."""
+    pairs, node = of
+    if node.flow_style and (gone := _tail(pairs, others)):
+        stays = next(key for key in reversed(pairs) if key not in gone)
+        yield _Edit(pairs[stays][1].end_mark.index, pairs[gone[0]][1].end_mark.index, "")
+
+
+def _after(pairs: Pairs, key: str) -> int:
+    """Where the next pair of a mapping in brackets begins."""
+    names = list(pairs)
+    return int(pairs[names[names.index(key) + 1]][0].start_mark.index)
+
+
+def _without(text: str, key: ScalarNode, value: Node) -> _Edit:
+    """A pair taken out, with its line; a comment beside it stays."""
     start, end = key.start_mark.index, value.end_mark.index
-    if flow:
-        rest = text[end:]
-        after = len(rest) - len(rest.lstrip())
-        if rest[after : after + 1] == ",":
-            tail = rest[after + 1 :]
-            return _Edit(start, end + after + 1 + len(tail) - len(tail.lstrip(" ")), "")
-        before = text[:start].rstrip()
-        return _Edit(len(before) - before.endswith(","), end, "")
     comment = text[end : _line_end(text, end)].strip()
     if comment:
         return _Edit(start, _line_end(text, end), comment)
