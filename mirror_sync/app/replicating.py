@@ -153,16 +153,16 @@ class Replicas:
 
     def _try(self, target: str, replica: Replica, deadline: datetime | None, *, sure: bool = False) -> bool:
         """Whether all is there now. Nothing that a replica does ends what is done to the target, or this thread."""
-        told = {"target": target, "replica": replica.name}
+        name = replica.name
         try:
             return self._pass(target, replica, deadline, sure=sure)
         except Interrupted:
             return False
         except (MirrorError, OSError) as error:
-            _log.warning("replica.behind", **told, reason=str(error))
+            _log.warning("replica.behind", target=target, replica=name, reason=str(error))
         except Exception as error:
             reason = f"internal error: {type(error).__name__}: {error}"
-            _log.error("replica.behind", **told, reason=reason, exc_info=True)
+            _log.error("replica.behind", target=target, replica=name, reason=reason, exc_info=True)
         return False
 
     def _pass(self, target: str, replica: Replica, deadline: datetime | None, *, sure: bool) -> bool:
@@ -190,11 +190,12 @@ class Replicas:
     ) -> ReplicaStatus:
         with running(stop):
             status = self._made(target, replica, stop, sure=sure, anew=anew).run()
-        told = {"target": target, "replica": replica.name, "blobs": status.copied_blobs, "bytes": status.copied_bytes}
+        name, blobs, size = replica.name, status.copied_blobs, status.copied_bytes
         if status.reason:
-            _log.warning("replica.behind", **told, reason=status.reason, since=status.behind_since)
+            since, reason = status.behind_since, status.reason
+            _log.warning("replica.behind", target=target, replica=name, reason=reason, since=since)
         else:
-            _log.info("replica.copied", **told)
+            _log.info("replica.copied", target=target, replica=name, blobs=blobs, bytes=size)
         return status
 
     def _made(

@@ -58,7 +58,7 @@ class _WatchedUpload:
 
 
 class Watched(WrappedStore):
-    """Counts calls; looks after each write; dies at the `dies`th write, before it or after it; drops what `lies` says."""
+    """Counts calls; looks after each write; dies before the `dies`th write; drops what `lies` says."""
 
     def __init__(self, store: Store, look: Callable[[], None] = lambda: None) -> None:
         super().__init__(store)
@@ -108,7 +108,9 @@ def dangling(store: Store) -> Iterator[str]:
 class Site:
     """Folders of repos, a target, a replica of it. `target` and `replica` are entries of jobs.yaml."""
 
-    def __init__(self, folder: Path, target: dict[str, Any] | None = None, replica: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, folder: Path, target: dict[str, Any] | None = None, replica: dict[str, Any] | None = None
+    ) -> None:
         self.folder = folder
         self.upstream = folder / "upstream"
         self.upstream.mkdir()
@@ -229,4 +231,4 @@ class Copying:
         self.main.calls.clear()
         self.far.calls.clear()
         self.far.writes.clear()
-        return self.replicas._try("main", self.settings_of_far, None)  # noqa: SLF001  what a thread of the daemon does
+        return self.replicas._try("main", self.settings_of_far, None)

@@ -1,4 +1,4 @@
-"""`replicate`, `verify --across` and `target promote` as a person calls them, and a sync beside a replica that is dead."""
+"""`replicate`, `verify --across`, `target promote` as a person calls them; and a sync beside a replica that is dead."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def test_a_sync_copies_to_the_replica_and_across_finds_what_is_lost_there_which_
     assert call(site, "replicate", "--anew").code == 0
     assert place.read_bytes() == BODY
     found = json.loads(call(site, "status", "--json").out)["replicas"]
-    assert [(one["target"], one["name"], one["state"], one["reason"]) for one in found] == [("main", "far", "current", "")]
+    assert [(one["target"], one["name"], one["state"], one["reason"]) for one in found] == [
+        ("main", "far", "current", "")
+    ]
     shown = json.loads((site.folder / "main/site/status.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in shown["replicas"]] == ["far"]
 

@@ -170,7 +170,7 @@ def test_a_take_down_is_shown_though_a_pass_goes_on_elsewhere_and_its_bytes_go_w
     with site.copying() as elsewhere, site.copying() as copying:
         from mirror_sync.state.file_lock import hold
 
-        path = elsewhere.replicas._lock(elsewhere.settings_of_far)  # noqa: SLF001
+        path = elsewhere.replicas._lock(elsewhere.settings_of_far)
         with hold(path):
             assert copying.soon()
         assert site.published(site.far(), "acme/gone").tombstone is not None

@@ -184,7 +184,7 @@ class TreeCopy:
         try:
             self._transfer.bring(origin, RemoteFile.of_digest(blob.digest, size, blob.digest))
         except IntegrityError as error:
-            told = f"the target holds other bytes under {blob_key(blob.digest)}: mirror-sync verify --repair brings it anew"
+            told = f"the target holds other bytes under {blob_key(blob.digest)}: mirror-sync verify --repair"
             raise DocumentError(told) from error
         if self._store.confirm and ((there := self._store.stat(blob_key(blob.digest))) is None or there.size != size):
             raise StoreUnavailable(f"the replica confirmed what it did not keep: {blob_key(blob.digest)}")
