@@ -138,14 +138,14 @@ def _moved(text: str, key: str, of: tuple[Pairs, MappingNode], to: tuple[Pairs, 
 
 def _tail(pairs: Pairs, others: Pairs) -> list[str]:
     """The last pairs of a mapping, as far as they leave it."""
-    return list(takewhile(lambda key: key in _PLACE and key not in others, reversed(pairs)))
+    return list(takewhile(lambda key: key in _PLACE and key not in others, reversed(list(pairs))))
 
 
 def _tails_cut(of: tuple[Pairs, MappingNode], others: Pairs) -> Iterator[_Edit]:
     """In brackets, what leaves at the end goes with the comma before it."""
     pairs, node = of
     if node.flow_style and (gone := _tail(pairs, others)):
-        stays = next(key for key in reversed(pairs) if key not in gone)
+        stays = next(key for key in reversed(list(pairs)) if key not in gone)
         yield _Edit(pairs[stays][1].end_mark.index, pairs[gone[0]][1].end_mark.index, "")
 
 

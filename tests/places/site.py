@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,8 +86,11 @@ class Watched(WrappedStore):
             if verb == "delete" or key.startswith("hub/"):  # nothing else can leave anything dangling
                 self.look()
         if verb == "begin":
-            return _WatchedUpload(found, lambda done: self.around("complete", key, lambda _: done()))  # type: ignore[arg-type, return-value]
+            return _WatchedUpload(found, partial(self._complete, key))  # type: ignore[arg-type, return-value]
         return found
+
+    def _complete(self, key: str, done: Callable[[], None]) -> None:
+        self.around("complete", key, lambda _: done())
 
 
 def dangling(store: Store) -> Iterator[str]:
