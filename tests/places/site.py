@@ -64,7 +64,8 @@ class Watched(WrappedStore):
     def __init__(self, store: Store, look: Callable[[], None] = lambda: None) -> None:
         super().__init__(store)
         self.calls: Counter[str] = Counter()
-        self.look, self.dies, self.lies = look, -1, lambda key: False
+        self.look, self.dies = look, -1
+        self.lies: Callable[[str], bool] = lambda key: False
         self.fails: Callable[[str, str], bool] = lambda verb, key: False
         self.writes: list[str] = []
         self._turn = threading.Lock()
