@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 
@@ -38,8 +38,17 @@ class _Publications:
 class Catalogues:
     """Safe for many threads: a target has one publication at a time, on this machine."""
 
-    def __init__(self, settings: Settings, context: RunContext, history: History, remembered: LocalMemory) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        context: RunContext,
+        history: History,
+        remembered: LocalMemory,
+        then: Callable[[str, bool], None] = lambda target, sure: None,
+    ) -> None:
+        """`then` is told of each target that something was done in, and whether its catalogue may not tell of that."""
         self._settings, self._context, self._history, self._remembered = settings, context, history, remembered
+        self._then = then
         self._turns: defaultdict[str, _Publications] = defaultdict(_Publications)
         self._counting = threading.Lock()
 
@@ -53,9 +62,12 @@ class Catalogues:
                 self.publish(self._context.targets[name])
 
     def publish(self, target: Target) -> None:
-        """Nothing where the catalogue is switched off, or the program stops. Raises nothing."""
-        if not self._settings.site.enabled or self._context.stop.is_set():
-            return
+        """No catalogue where it is switched off, nothing where the program stops. Raises nothing."""
+        if not self._context.stop.is_set():
+            self._then(target.name, not (self._settings.site.enabled and self._is_published(target)))
+
+    def _is_published(self, target: Target) -> bool:
+        """Whether it tells of all that is there now."""
         try:
             self._take_turn(target)
         except Interrupted:
@@ -70,6 +82,9 @@ class Catalogues:
                 CatalogueFailed(target.name, "internal", f"internal error: {type(error).__name__}: {error}")
             )
             _log.debug("internal-error", target=target.name, exc_info=True)
+        else:
+            return True
+        return False
 
     def publish_anew(self, target: str) -> PublishResult:
         """Bring the catalogue of a target up to date, all of it compared with what is there.

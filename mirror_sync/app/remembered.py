@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from mirror_sync.app.ranked import still_meant
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Tended
+from mirror_sync.domain.outcome.replicas import STATUS, ReplicaStatus
 from mirror_sync.domain.outcome.report import WITHDRAWN, RepoStatus
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import StoreUnavailable
+from mirror_sync.errors import StoreError, StoreUnavailable
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.records import RunRecord
+from mirror_sync.state.target_memory import replica_memory
 
 
 class LocalMemory:
@@ -39,6 +42,10 @@ class LocalMemory:
         """The last verify and prune of each target of jobs.yaml."""
         return tuple(each for each in self._history().tended() if each.target in self._settings.targets)
 
+    def replicas(self) -> tuple[ReplicaStatus, ...]:
+        """How far each replica is, as this machine found last; nothing is asked of them."""
+        return replicas_of(self._settings)
+
     def published_in(self, target: str) -> frozenset[Repo]:
         """The repos that were published in a target, as the history knows, and that a job of it names still.
 
@@ -60,6 +67,19 @@ class LocalMemory:
 def _may_mean(job: Job, row: RepoStatus, repo: Repo) -> bool:
     """A job that may take any repo there is has only to do with what it took."""
     return job.means(repo) and (not job.is_wide or row.job == job.name)
+
+
+def replicas_of(settings: Settings, target: str | None = None) -> tuple[ReplicaStatus, ...]:
+    """How far each replica is, or those of one target, as this machine found last."""
+    found = []
+    for name, place in settings.targets.items():
+        for replica in place.replicas if target in (None, name) else ():
+            status = ReplicaStatus(name, replica.name)
+            with suppress(StoreError):  # what is remembered may be lost
+                memory = replica_memory(settings.state_dir, place_of(replica.at), reading=True)
+                status = status.recalled(memory.recall(STATUS, ""))
+            found.append(status)
+    return tuple(found)
 
 
 def _names(job: Job, status: RepoStatus) -> bool:

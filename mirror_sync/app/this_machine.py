@@ -14,6 +14,7 @@ from mirror_sync import __version__
 from mirror_sync.app.fingerprints import places_of
 from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.app.next_runs import JobLine
+from mirror_sync.app.remembered import replicas_of
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
@@ -65,6 +66,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         unusual=_unusual(settings, target),
         grow=partial(_grow, history, place_of(settings.targets[target])),
         id=target_id(settings, target),
+        replicas=replicas_of(settings, target),
         through={
             upstream_word(name): _ids_of(settings, name)
             for name in sorted({job.upstream for job in jobs})

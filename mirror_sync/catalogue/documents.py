@@ -64,6 +64,9 @@ def status(
             "published": {"repos": overview.repos, "files": overview.files, "bytes": overview.bytes},
             "verified": {"at": overview.verified, "faults": overview.faults},
             "pruned": {"at": overview.pruned},
+            "replicas": [
+                {"name": one.name, "state": one.state, "published": one.published or None} for one in overview.replicas
+            ],
             "jobs": [_job(job) for job in known.jobs],
             "unused": dict(unused),
             "repos": [],

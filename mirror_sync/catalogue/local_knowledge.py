@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.times import iso_utc
 
@@ -73,6 +74,7 @@ class LocalKnowledge:
     grow: Callable[[Overview], tuple[Day, ...]] = field(default=lambda today: (), compare=False)
     id: str = ""
     through: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    replicas: tuple[ReplicaStatus, ...] = ()
 
     @property
     def now(self) -> str:

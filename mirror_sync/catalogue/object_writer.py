@@ -13,6 +13,7 @@ from mirror_sync.domain.catalogue import rows
 from mirror_sync.domain.content.keys import SITE, site_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.outcome.replicas import MARK
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import KeyMissing, StoreError
@@ -93,6 +94,7 @@ class ObjectWriter:
         self._publish_run.go_on()
         kept = {*wanted, *(f"{_ASSETS}{name}" for name in spared)}
         gone = [key for key in self._stored if key not in kept and key.startswith((*_PAGES, _ASSETS))]
+        gone += [MARK] if MARK in self._stored else []  # what is published into is nobody's replica any more
         if gone:
             self._publish_run.store.delete(gone)
         return len(gone)

@@ -236,6 +236,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "发布后尚未重新校验过。",
     ),
     "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),
+    "mirror.replica": ("Copy {name}: has all up to", "副本 {name}：内容截至"),
+    "mirror.replica.never": ("Copy {name}: not whole yet.", "副本 {name}：尚未完整。"),
     "mirror.unusual": (
         "On {day} {n} client was unusual by what it read.|On {day} {n} clients were unusual by what they read.",
         "{day} 有 {n} 个客户端的读取行为异常。",

@@ -120,6 +120,7 @@ class View:
             faults=known.faults,
             pruned=known.pruned,
             unusual=known.unusual,
+            replicas=known.replicas,
         )
         return replace(found, growth=known.grow(found) if growth is None else growth)
 

@@ -27,6 +27,7 @@ _COMMANDS = {
     "approve": "mirror.approve_reject_command:approve",
     "reject": "mirror.approve_reject_command:reject",
     "verify": "mirror.verify_command:verify",
+    "replicate": "places.replicate_command:replicate",
     "rescan": "mirror.rescan_command:rescan",
     "prune": "mirror.prune_command:prune",
     "channel": "versions.channel_command:channel",
@@ -100,6 +101,10 @@ class _FrontGroup(CommandGroup):
     places: ClassVar[Mapping[str, str]] = {"nginx": "front.nginx_command:nginx"}
 
 
+class _TargetGroup(CommandGroup):
+    places: ClassVar[Mapping[str, str]] = {"promote": "places.target_command:promote"}
+
+
 class _WebhooksGroup(CommandGroup):
     places: ClassVar[Mapping[str, str]] = {
         "create": "daemon.webhooks_command:create",
@@ -156,6 +161,13 @@ front = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(front, name="front")
+targets = typer.Typer(
+    cls=_TargetGroup,
+    help="Say which place of a mirror is the target.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+app.add_typer(targets, name="target")
 webhooks = typer.Typer(
     cls=_WebhooksGroup,
     help="Let the hub say when a repo changes.",

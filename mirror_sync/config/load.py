@@ -128,7 +128,10 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
 
 def _cached(target: Target, front: FrontEntry) -> Target:
     """With what its objects say to caches, where it is a bucket: as the front's own answers."""
-    return replace(target, caching=front.caches.caching) if isinstance(target, S3Target) else target
+    replicas = tuple(replace(one, at=_cached(one.at, front)) for one in target.replicas)
+    if isinstance(target, S3Target):
+        return replace(target, caching=front.caches.caching, replicas=replicas)
+    return replace(target, replicas=replicas)
 
 
 def _faults(found: Iterable[Finding], document: YamlDocument, secrets: Iterable[str]) -> tuple[Fault, ...]:

@@ -54,6 +54,10 @@ class Syncs(WatchedMirror, Protocol):
         """Remove what uploads have left that nobody goes on with."""
         ...
 
+    def keep_replicas(self) -> None:
+        """From now on, until it is closed, copy to the replicas of targets beside all else. Returns at once."""
+        ...
+
     def close(self) -> None:
         """Give back what it holds open."""
         ...

@@ -148,6 +148,7 @@ class Daemon:
         mirror = self._make_mirror(settings, self._stop)
         self._runs.take(settings, mirror)
         self._watch.take(settings, mirror)  # before any of them can run
+        mirror.keep_replicas()
         self._retries.take(settings.state_dir, {job.name: _runs_at_start(job.schedule) for job in settings.jobs})
         self._timetable.replace(
             schedules | {_CARES[care]: cron for care, cron in settings.maintenance.schedules.items()}

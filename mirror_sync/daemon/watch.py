@@ -16,17 +16,19 @@ from mirror_sync.app.triggers import due_after
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.job.job import Cron, Every, Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
+from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
 from mirror_sync.logger import Logger
 from mirror_sync.net.certificate import ServerCertificate
 from mirror_sync.observe.metrics.ledger import JobFigures
 from mirror_sync.observe.metrics.metrics import Metrics
-from mirror_sync.observe.metrics.readings import Disk, Due, Readings
+from mirror_sync.observe.metrics.readings import Disk, Due, Readings, ReplicaFigures
 from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord
@@ -50,6 +52,10 @@ class WatchedMirror(Protocol):
 
     def status(self) -> Sequence[RepoStatus]:
         """What is remembered of every repo."""
+        ...
+
+    def replica_states(self) -> Iterable[ReplicaStatus]:
+        """How far replicas are, as was found last."""
         ...
 
     def tended(self) -> Iterable[Tended]:
@@ -122,7 +128,8 @@ class DaemonWatch:
         budgets, disks = self._current[1].budgets(), dict(self._disks)
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         ends = _certificate_ends(self._current[0])
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, self._current[1].speeds())
+        replicas = _replicas(*self._current)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, self._current[1].speeds(), replicas)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -175,6 +182,23 @@ class DaemonWatch:
         asked = self._asked
         if asked is not None and time.monotonic() - asked[1] > PATIENCE:
             self.metrics(TargetProbed(asked[0], answered=False))
+
+
+def _replicas(settings: Settings, mirror: WatchedMirror) -> dict[tuple[str, str], ReplicaFigures]:
+    alerts = {
+        (name, one.name): one.alert_behind for name, target in settings.targets.items() for one in target.replicas
+    }
+    now, found = datetime.now(UTC), {}
+    for one in mirror.replica_states() if alerts else ():
+        at, alert = moment(one.published), alerts.get((one.target, one.name))
+        found[one.target, one.name] = ReplicaFigures(
+            published=None if at is None else at.timestamp(),
+            behind=one.seconds_behind(now),
+            snapshots=one.snapshots,
+            failing=bool(one.reason),
+            alert_behind=None if alert is None else alert.total_seconds(),
+        )
+    return found
 
 
 def _signing(settings: Settings, mirror: WatchedMirror) -> dict[str, tuple[str, str]]:

@@ -268,6 +268,11 @@ class SqliteReadCache:
         self._database.close()
 
 
+def replica_memory(state_dir: Path, place: str, *, reading: bool = False) -> SqliteReadCache:
+    """What is remembered of a replica at this place, which a target is copied to."""
+    return SqliteReadCache(state_dir / "looks.db", f"replica:{place}", reading=reading)
+
+
 def mirror_memory(state_dir: Path, place: str, *, reading: bool = False) -> SqliteReadCache:
     """What is remembered of another mirror, at this place, that a job reads from."""
     return SqliteReadCache(state_dir / "looks.db", f"upstream:{place}", reading=reading)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mirror_sync.app.fingerprints import fingerprints_of
 from mirror_sync.config.checks.target_identity import place_of
@@ -18,7 +19,7 @@ from mirror_sync.config.tokens.tokens_file import known_tokens
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Bandwidth, Portion
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.job.targets import DirectoryTarget, Replica, S3Target
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.outcome.traffic import WantedRepo
@@ -40,10 +41,13 @@ from mirror_sync.sources.wrappers.roads import JobRoads
 from mirror_sync.state.audit_chain import AuditPlace, ChainedAudit
 from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 from mirror_sync.state.locks import acquired, locks_of
-from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache, mirror_memory
+from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache, mirror_memory, replica_memory
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import OfMirrors, connections_of, open_source, open_store
 from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
+
+if TYPE_CHECKING:
+    from mirror_sync.engine.places.replica_pass import Replicated
 
 _EDGE_MEMORY = 16 * 1024 * 1024  # bytes of content that a small machine holds
 _WRITTEN = {DirectoryTarget: 0.1, S3Target: 1.0}  # seconds from a look at a small object to the end of its PUT, mostly
@@ -162,6 +166,24 @@ class Assembly:
             read_cache=SqliteReadCache(state / "looks.db", place, reading=self._reading),
             audit=audit,
         )
+
+    def replicated(self, main: Target, replica: Replica) -> Replicated:
+        """A target with one of its replicas, and what is remembered of that."""
+        from mirror_sync.engine.places.replica_pass import Replicated  # nobody needs it without a replica
+
+        state, place = self._settings.state_dir, place_of(replica.at)
+        store = open_store(replica.at, learn=self._learn)
+        of_replica = Target(
+            name=f"{main.name}/{replica.name}",
+            store=ReadOnlyStore(store) if self._reading else store,
+            index=SqliteIndex(state / "index.db", place, reading=self._reading),
+            notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
+            lock=partial(self._locked, locks_of(state, place)),
+            refs_lock=partial(self._locked, locks_of(state, place) / "refs"),
+            grace=replica.at.grace,
+            seal=lambda _store, _repo, refs: (refs, ()),  # what was signed is copied as it is
+        )
+        return Replicated(main, of_replica, replica_memory(state, place, reading=self._reading), replica.name)
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
         from mirror_sync.app.this_machine import (

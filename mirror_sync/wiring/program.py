@@ -17,7 +17,7 @@ from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.keys import refs_key
-from mirror_sync.domain.job.targets import Target
+from mirror_sync.domain.job.targets import Replica, Target
 from mirror_sync.domain.outcome.events import Care, Event, Observer, Tended, tell_all
 from mirror_sync.domain.outcome.notices import Hooks
 from mirror_sync.domain.repo import Kind, Repo
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
     from mirror_sync.app.own.pushing import PushModels
+    from mirror_sync.app.promoting_replica import Promotion
+    from mirror_sync.app.replicating import Replicas
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     from mirror_sync.domain.outcome.report import RunReport
     from mirror_sync.domain.outcome.rescan_report import RescanReport
     from mirror_sync.engine.context import RunContext
+    from mirror_sync.engine.places.replica_pass import Replicated
     from mirror_sync.observe.notify.hook_delivery import HookDelivery
     from mirror_sync.ports.audit import SignatureCheck
     from mirror_sync.ports.store import Store
@@ -113,7 +116,7 @@ class Mirror:
         self._rollouts = _Once(self._roll_out)
         configured = self._configured = Configured(settings, self._for_readers)
         self.jobs, self.store = configured.jobs, configured.store
-        self.status, self.tended = remembered.status, remembered.tended
+        self.status, self.tended, self.replica_states = remembered.status, remembered.tended, remembered.replicas
         self.remembered = remembered.repos_and_runs
 
     @cached_property
@@ -212,6 +215,37 @@ class Mirror:
         from mirror_sync.app.versions.watching_names import WatchNames
 
         return WatchNames(self.jobs, self._context, self._rollouts)
+
+    @cached_property
+    def replicas(self) -> Replicas:
+        """Copy targets to their replicas, and say how far these are."""
+        from mirror_sync.app.replicating import Replicas
+
+        assembly = self._assembly()
+
+        def places(target: str, replica: Replica) -> Replicated:
+            return assembly.replicated(self._context().targets[target], replica)
+
+        return Replicas(self.settings, self._context, places, lambda: self.history)
+
+    def promote_replica(self, name: str, *, without: bool = False, dry_run: bool = False) -> Promotion:
+        """Let a replica and its target change places. See `PromoteReplica`."""
+        from mirror_sync.app.promoting_replica import PromoteReplica
+
+        return PromoteReplica(self.settings.path, self._context, self.replicas)(name, without=without, dry_run=dry_run)
+
+    @property
+    def _has_replicas(self) -> bool:
+        return any(target.replicas for target in self.settings.targets.values())
+
+    def keep_replicas(self) -> None:
+        """For the daemon: from now on replicas are copied to beside all else; without one nothing is imported."""
+        if self._has_replicas:
+            self.replicas.keep()
+
+    def _changed(self, target: str, sure: bool) -> None:
+        if self.settings.targets[target].replicas and not self._reading:
+            self.replicas.changed(target, sure=sure)
 
     def _roll_out(self) -> RollOut:
         from mirror_sync.app.versions.rolling_out import RollOut
@@ -363,6 +397,8 @@ class Mirror:
 
     def close(self) -> None:
         """Wait for hooks under way, a moment only after a stop; close the history, if it was opened."""
+        if "replicas" in self.__dict__:
+            self.replicas.end()
         if self._hook_delivery.made is not None:
             self._hook_delivery.made.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
         if self._history.made is not None:
@@ -396,7 +432,7 @@ class Mirror:
     def _new_catalogues(self) -> Catalogues:
         from mirror_sync.app.catalogues import Catalogues
 
-        return Catalogues(self.settings, self._context(), self.history, self._remembered)
+        return Catalogues(self.settings, self._context(), self.history, self._remembered, self._changed)
 
     def _overheard(self, event: Event) -> None:
         for observer in self._overhears:

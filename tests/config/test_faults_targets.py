@@ -30,7 +30,7 @@ TARGET_FAULTS = [
         "{url: x, region: y}",
         "24: targets.it.region: this key is for s3:// targets; remove it, or write url: s3://bucket",
     ),
-    ("{url: x, regon: y}", "24: targets.it.regon: this key is not known; the keys here are grace and url"),
+    ("{url: x, regon: y}", "24: targets.it.regon: this key is not known; the keys here are replicas, grace and url"),
     ("{url: 's3://bucket', regon: y}", "36: targets.it.regon: this key is not known; did you mean region?"),
     ("{url: 's3://bucket', region: a b}", "44: targets.it.region: 'a b' must be one word"),
     (

@@ -23,6 +23,7 @@ SECTIONS = {
     "another mirror": ("MirrorEntry",),
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
+    "replicas": ("FolderReplicaEntry", "BucketReplicaEntry"),
     "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "OciEntry", "TorrentsEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),

@@ -16,6 +16,7 @@ from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Care, Tended
+from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoStatus, RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.observe.log.log import LineWriter, LogStyle, start_log
@@ -46,8 +47,14 @@ class SlowMirror:
     def tend(self, actor: Actor, care: Care) -> None:
         self._say(f"tend {care}")
 
+    def keep_replicas(self) -> None:
+        pass
+
     def watch_names(self, actor: Actor) -> float:
         return 3600.0
+
+    def replica_states(self) -> tuple[ReplicaStatus, ...]:
+        return ()
 
     def tended(self) -> tuple[Tended, ...]:
         return ()

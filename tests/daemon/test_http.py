@@ -26,6 +26,7 @@ from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Tended
+from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.observe.metrics.ledger import JobFigures, JobOutcome, MetricsSnapshot
@@ -202,6 +203,9 @@ def test_it_is_ready_when_what_was_due_has_run_and_the_targets_answer(
 
 class Hanging:
     """A mirror one of whose targets never answers, until it is let go."""
+
+    def replica_states(self) -> tuple[ReplicaStatus, ...]:
+        return ()
 
     def tended(self) -> tuple[Tended, ...]:
         raise OSError("no state folder")

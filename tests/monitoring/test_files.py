@@ -113,6 +113,11 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_last_prune_timestamp_seconds",
         "mirror_sync_last_prune_faults",
         "mirror_sync_front_certificate_expiry_timestamp_seconds",
+        "mirror_sync_replica_published_timestamp_seconds",
+        "mirror_sync_replica_behind_seconds",
+        "mirror_sync_replica_behind_snapshots",
+        "mirror_sync_replica_failing",
+        "mirror_sync_replica_alert_behind_seconds",
         "mirror_sync_site_last_success_timestamp_seconds",
         "mirror_sync_site_failures_total",
     }

@@ -503,7 +503,7 @@ def test_a_repo_that_stays_as_it_was_costs_one_statement_and_keeps_what_is_known
     history._connection.set_trace_callback(None)
     assert [one.split()[0] for one in said if "repos" in one] == ["UPDATE", "UPDATE", "SELECT"]
     assert (now.outcome, now.reason, now.files, now.assurance) == (RepoOutcome.UNCHANGED, "as it was", 4, known)
-    assert history.looked(first.report) == LastCheck(START, "c" * 40)
+    assert history.last_check(first.report) == LastCheck(START, "c" * 40)
     assert [one.outcome for one in history.changes(Kind.MODEL, "acme/one")] == [RepoOutcome.PUBLISHED]
 
 

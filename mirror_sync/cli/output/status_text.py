@@ -15,6 +15,7 @@ from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Care
+from mirror_sync.domain.outcome.replicas import ReplicaState, ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
@@ -48,8 +49,27 @@ class LineFilter:
 EVERYTHING = LineFilter()
 
 
+def replica_notes(replicas: Sequence[ReplicaStatus], now: datetime) -> Iterator[str]:
+    """replica main/far: behind for 2h: 3 snapshots in 1 repo to copy; as of 2026-11-20T08:00:00Z: no answer."""
+    for one in replicas:
+        told = "has never been copied to its end" if one.state is ReplicaState.EMPTY else str(one.state)
+        if one.behind_since:
+            left = (
+                f": {counted(one.snapshots, 'snapshot')} in {counted(one.repos, 'repo')} to copy" if one.repos else ""
+            )
+            told += f" for {in_time(one.seconds_behind(now))}{left}"
+        as_of = f"; as of {one.published}" if one.published else ""
+        yield f"replica {one.target}/{one.name}: {told}{as_of}{f': {one.reason}' if one.reason else ''}"
+
+
 def status_text(
-    inventory: Inventory, page: TextLayout, now: datetime, wanted: LineFilter = EVERYTHING, *, worst_last: bool = True
+    inventory: Inventory,
+    page: TextLayout,
+    now: datetime,
+    wanted: LineFilter = EVERYTHING,
+    *,
+    replicas: Sequence[ReplicaStatus] = (),
+    worst_last: bool = True,
 ) -> str:
     """`worst_last`: what needs a person stands at the end, where a terminal stays, beside the summary."""
     if not inventory.lines:
@@ -58,12 +78,15 @@ def status_text(
     rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in wanted.of(inventory)]
     rows = rows[::-1] if worst_last else rows
     parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))] if rows else ["Nothing of that kind."]
-    told = [*_notes(inventory), *_care(inventory, now), *_ways(inventory), *_code(inventory), *_assured(inventory)]
+    care = (*_care(inventory, now), *replica_notes(replicas, now))
+    told = [*_notes(inventory), *care, *_ways(inventory), *_code(inventory), *_assured(inventory)]
     parts += map(page.sentence, [*told, _summary(inventory, now)])
     return "\n".join(parts)
 
 
-def status_document(inventory: Inventory, wanted: LineFilter = EVERYTHING) -> dict[str, Any]:
+def status_document(
+    inventory: Inventory, now: datetime, replicas: Sequence[ReplicaStatus] = (), wanted: LineFilter = EVERYTHING
+) -> dict[str, Any]:
     """The document of `status --json`; the worst first."""
     return {
         "complete": inventory.complete,
@@ -74,6 +97,7 @@ def status_document(inventory: Inventory, wanted: LineFilter = EVERYTHING) -> di
         "last_run": None if inventory.last_run is None else asdict(inventory.last_run),
         "tended": [asdict(each) for each in inventory.tended],
         "ways": inventory.ways.encode(),
+        "replicas": [one.document(now) for one in replicas],
         "jobs": [_job_document(job) for job in inventory.jobs],
         "repos": [line.encode() for line in wanted.of(inventory)],
     }

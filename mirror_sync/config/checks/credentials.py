@@ -76,11 +76,10 @@ def faults(tree: Mapping[str, object]) -> Iterator[Finding]:
     for trail, entry in _with_tokens(tree):
         if "token" in entry and "token_file" in entry:
             yield Finding((*trail, "token_file"), "stands beside token, where only one can be; remove one")
-    for side in ("targets", "upstreams"):
-        for name, entry in _entries(tree, side):
-            for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
-                if entry.get(half) and not entry.get(other):
-                    yield Finding((side, name, half), f"comes without {other}; write both, or neither")
+    for trail, entry in _with_keys(tree):
+        for half, other in (("access_key", "secret_key"), ("secret_key", "access_key")):
+            if entry.get(half) and not entry.get(other):
+                yield Finding((*trail, half), f"comes without {other}; write both, or neither")
     for trail, secret in texts_of_secrets(tree):
         if not sendable(secret.replace(" ", "") if "headers" in trail else secret):
             yield Finding(trail, "must be one word of plain characters")
@@ -104,16 +103,26 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
             yield Finding(("upstreams", name, "url"), _READABLE)
         elif isinstance(upstream, MirrorUpstream):
             yield from _ways_to_mirror(("upstreams", name), upstream)
-    places = [(("targets", name), target) for name, target in settings.targets.items()]
-    pushed = [(("upstreams", name), upstream.pushed_into) for name, upstream in settings.upstreams.items()]
-    for trail, place in (*places, *pushed):
-        if isinstance(place, S3Target) and _is_open(place.endpoint_url or ""):
-            yield Finding((*trail, "endpoint_url"), _SIGNED_IN_PLAIN)
+    yield from _ways_to_targets(settings)
     for turn, hooks in settings.hooks.items():
         for index, hook in enumerate(hooks):
             if isinstance(hook, HookPost) and _is_open(hook.url):
                 message = "is plain http: who reads the address on the way can post there, too; write an https address"
                 yield Finding(("on", turn, index, "post"), message)
+
+
+def _ways_to_targets(settings: Settings) -> Iterator[Finding]:
+    """And to their replicas, and to what is pushed into."""
+    places = [(("targets", name), target) for name, target in settings.targets.items()]
+    replicas = [
+        (("targets", name, "replicas", at), one.at)
+        for name, target in settings.targets.items()
+        for at, one in enumerate(target.replicas)
+    ]
+    pushed = [(("upstreams", name), upstream.pushed_into) for name, upstream in settings.upstreams.items()]
+    for trail, place in (*places, *replicas, *pushed):
+        if isinstance(place, S3Target) and _is_open(place.endpoint_url or ""):
+            yield Finding((*trail, "endpoint_url"), _SIGNED_IN_PLAIN)
 
 
 def _ways_to_mirror(trail: Trail, upstream: MirrorUpstream) -> Iterator[Finding]:
@@ -246,6 +255,17 @@ def _entries(tree: Mapping[str, object], side: str) -> Iterator[tuple[str, dict[
     for name, entry in entries.items() if isinstance(entries, dict) else ():
         if isinstance(entry, dict):
             yield name, entry
+
+
+def _with_keys(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, object]]]:
+    """Each target, replica and upstream: all may have the keys of a bucket."""
+    for side in ("targets", "upstreams"):
+        for name, entry in _entries(tree, side):
+            yield (side, name), entry
+            replicas = entry.get("replicas")
+            for index, one in enumerate(replicas if isinstance(replicas, list) else ()):
+                if isinstance(one, dict):
+                    yield (side, name, "replicas", index), one
 
 
 def _with_tokens(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, object]]]:

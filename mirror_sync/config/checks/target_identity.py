@@ -31,9 +31,10 @@ def place_of(target: Target) -> str:
 
 
 def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
-    """The targets of a file that are places of others; those with faults of their own are left out."""
+    """The targets of a file, and replicas, that are places of others; those with faults of their own are left out."""
     first: dict[str, str] = {}
-    for name, place in _places(tree.get("targets"), base):
+    for name, target in _targets(tree.get("targets"), base):
+        place = place_of(target)
         if place in first:
             what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
             yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
@@ -42,6 +43,17 @@ def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
         if place in first:
             what = f"{quoted(place)} is the target {quoted(first[place])}, too: what is pushed would stand among it"
             yield Finding(("upstreams", name, "url"), f"{what}; give the upstream a place of its own")
+    for name, target in _targets(tree.get("targets"), base):
+        called = set[str]()
+        for index, replica in enumerate(target.replicas):
+            trail, place = ("targets", name, "replicas", index), place_of(replica.at)
+            if place in first:
+                what = f"{quoted(replica.name)} and {quoted(first[place])} are one place, {quoted(place)}"
+                yield Finding(trail, f"{what}; a replica has a place of its own")
+            if replica.name in called:
+                yield Finding((*trail, "name"), f"{quoted(replica.name)} stands here twice; call one of them otherwise")
+            called.add(replica.name)
+            first.setdefault(place, f"{name}/{replica.name}")
 
 
 def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
@@ -67,10 +79,10 @@ def openness(state_dir: Path) -> Iterator[Finding]:
         yield Finding(("state_dir",), f"others may look into it: {whose(state_dir)}; chmod 0700 {state_dir}")
 
 
-def _places(targets: object, base: Path) -> Iterator[tuple[str, str]]:
+def _targets(targets: object, base: Path) -> Iterator[tuple[str, Target]]:
     for name, entry in targets.items() if isinstance(targets, dict) else ():
         try:
-            yield name, place_of(_ENTRY.validate_python(entry).target(base))
+            yield name, _ENTRY.validate_python(entry).target(base)
         except ValidationError:
             continue
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, Union
+from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
+from mirror_sync.config.keys.limit_entries import OnlyText
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.targets import DirectoryTarget, Replica, S3Target, Target
 from mirror_sync.domain.job.upstreams import (
     DirectoryUpstream,
     HubUpstream,
@@ -26,6 +29,8 @@ from mirror_sync.domain.job.upstreams import (
     Timeouts,
     Upstream,
 )
+
+Place = TypeVar("Place", DirectoryTarget, S3Target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,8 +489,8 @@ class PrunedKeys(Keys):
     )
 
 
-class FolderEntry(PrunedKeys):
-    """A directory to publish into."""
+class FolderPlace(PrunedKeys):
+    """A directory to write into."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign_parts", "multipart", "confirm"),
@@ -501,8 +506,8 @@ class FolderEntry(PrunedKeys):
         return DirectoryTarget(base / self.url, self.grace)
 
 
-class BucketEntry(PrunedKeys):
-    """A bucket of an S3-compatible store to publish into."""
+class BucketPlace(PrunedKeys):
+    """A bucket of an S3-compatible store to write into."""
 
     url: scalars.BucketUrl = Field(description="s3://bucket or s3://bucket/prefix.", examples=["s3://models/mirror"])
     endpoint_url: scalars.ServerUrl | None = Field(
@@ -561,6 +566,55 @@ class BucketEntry(PrunedKeys):
         )
 
 
+class ReplicaKeys(Keys):
+    """What a replica says beside where it lies."""
+
+    name: scalars.Name = Field(
+        description="What it is called beside its target, as in --replica far.", examples=["far"]
+    )
+    alert_behind: scalars.Interval | None = Field(
+        default=None,
+        description="From when on it is far behind, for metrics and their alert; left out, never.",
+        examples=["1h"],
+    )
+    hours: OnlyText | None = Field(
+        default=None,
+        description="When it is copied to, and on which days; left out, after every run.",
+        examples=["01:00-06:00"],
+    )
+    timezone: scalars.Zone = Field(
+        default="UTC", description="The IANA time zone that hours is meant in.", examples=["Asia/Shanghai"]
+    )
+    wait: scalars.Duration = Field(
+        default=timedelta(minutes=10),
+        description="How long a command waits for it at its end; what is left by then is copied the next time.",
+        examples=["10m"],
+        json_schema_extra={"default": "10m"},
+    )
+
+    def of(self, at: DirectoryTarget | S3Target) -> Replica:
+        """The replica that the entry stands for."""
+        zone = UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
+        hours = None if self.hours is None else Hours(self.hours, zone)
+        return Replica(self.name, at, self.alert_behind, hours, self.wait)
+
+
+class FolderReplicaEntry(FolderPlace, ReplicaKeys):
+    """A directory that everything is copied to."""
+
+    def replica(self, base: Path) -> Replica:
+        """What the entry stands for; `base` is the folder of jobs.yaml."""
+        return self.of(self.target(base))
+
+
+class BucketReplicaEntry(BucketPlace, ReplicaKeys):
+    """A bucket that everything is copied to."""
+
+    def replica(self, base: Path) -> Replica:
+        """What the entry stands for."""
+        return self.of(self.target(base))
+
+
 def _upstream_tag(value: Any) -> str:
     given = value if isinstance(value, dict) else {}
     kind = given.get("kind", "directory" if "url" in given else None)
@@ -570,6 +624,42 @@ def _upstream_tag(value: Any) -> str:
 def _target_tag(value: Any) -> str:
     url = value.get("url") if isinstance(value, dict) else None
     return f"{UNION}bucket" if isinstance(url, str) and url.startswith("s3:") else f"{UNION}folder"
+
+
+ReplicaEntry = Annotated[
+    Annotated[FolderReplicaEntry, Tag(f"{UNION}folder")] | Annotated[BucketReplicaEntry, Tag(f"{UNION}bucket")],
+    Discriminator(_target_tag),
+]
+
+
+class ReplicatedKeys(Keys):
+    """What a target says of its replicas."""
+
+    replicas: tuple[ReplicaEntry, ...] = Field(
+        default=(),
+        description="Places that all of it is copied to after each run; each is a mirror that a front can serve.",
+        examples=[[{"name": "far", "url": "s3://models-far"}]],
+    )
+
+    def with_replicas(self, target: Place, base: Path) -> Place:
+        """The target with the replicas that its entry names."""
+        return replace(target, replicas=tuple(entry.replica(base) for entry in self.replicas))
+
+
+class FolderEntry(FolderPlace, ReplicatedKeys):
+    """A directory to publish into."""
+
+    def target(self, base: Path) -> DirectoryTarget:
+        """What the entry stands for; `base` is the folder of jobs.yaml."""
+        return self.with_replicas(FolderPlace.target(self, base), base)
+
+
+class BucketEntry(BucketPlace, ReplicatedKeys):
+    """A bucket of an S3-compatible store to publish into."""
+
+    def target(self, base: Path) -> S3Target:
+        """What the entry stands for; `base` is the folder of jobs.yaml."""
+        return self.with_replicas(BucketPlace.target(self, base), base)
 
 
 if TYPE_CHECKING:

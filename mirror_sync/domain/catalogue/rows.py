@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.repo import Kind, Repo
 
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
@@ -215,7 +216,8 @@ class Overview:
     `growth` and `traffic` are days in order, oldest first; empty where nothing is known. `recent` are the repos that
     were published last, newest first. `lacking` are the first of the `gaps`, none of them private. `verified` and
     `pruned` are when that was last done to all of it from this machine, `faults` what the verify found wrong.
-    `unusual`: the last day of which traffic was counted, and how many clients did on it what they never do.
+    `replicas` as they were when this was written: they are copied to after it. `unusual`: the last day of which traffic
+    was counted, and how many clients did on it what they never do.
     """
 
     name: str
@@ -237,6 +239,7 @@ class Overview:
     faults: int = 0
     pruned: str | None = None
     unusual: tuple[str, int] = ("", 0)
+    replicas: tuple[ReplicaStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

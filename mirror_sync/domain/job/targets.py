@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mirror_sync.domain.content.keys import USUAL, Caching
+from mirror_sync.domain.job.hours import Hours
 
 Addressing = Literal["path", "virtual", "auto"]
 
@@ -20,6 +21,7 @@ class DirectoryTarget:
 
     root: Path
     grace: timedelta = timedelta(hours=48)
+    replicas: tuple[Replica, ...] = field(default=(), repr=False)  # whoever copies to them is one machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,27 @@ class S3Target:
     confirm: bool = True
     grace: timedelta = timedelta(hours=48)
     caching: Caching = USUAL
+    replicas: tuple[Replica, ...] = field(default=(), repr=False)
 
     @property
     def server(self) -> str:
         """The address that messages name."""
         return self.endpoint_url or (f"https://s3.{self.region}.amazonaws.com" if self.region else "AWS")
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A further place to which all that a target publishes is copied; `at` has no replicas of its own.
+
+    `alert_behind`: from when on it is far behind, where somebody said. `hours`: when it may be written, None for
+    always. `wait`: how long a command that has changed the target waits for it.
+    """
+
+    name: str
+    at: DirectoryTarget | S3Target
+    alert_behind: timedelta | None = None
+    hours: Hours | None = None
+    wait: timedelta = timedelta(minutes=10)
 
 
 Target = DirectoryTarget | S3Target

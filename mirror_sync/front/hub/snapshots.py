@@ -5,8 +5,10 @@ Documents are immutable and kept as long as there is room; refs.json is read aga
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from mirror_sync.domain.access.rights import closed_by
@@ -16,8 +18,9 @@ from mirror_sync.domain.content.refs import CLOSED, Refs
 from mirror_sync.domain.content.snapshot import Root, description
 from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, ReplicaMark
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import DocumentError, KeyMissing
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.front.hub.listing import count
 from mirror_sync.front.hub.lru import ByteLru
 from mirror_sync.ports.store import (
@@ -32,6 +35,7 @@ from mirror_sync.ports.store import (
 )
 
 DOCUMENT_BYTES = 96 << 20  # that are kept, unless the caller says otherwise
+_AS_OF = 5  # so many times as long as refs.json is believed, that a replica's word is
 _OVERHEAD = 512  # bytes that a cached value takes beside its text, roughly
 _DECODED = 4  # a decoded document takes about so many times the bytes of its text
 
@@ -56,6 +60,20 @@ class Snapshots:
         self._closed: ByteLru[Sha256, bool] = ByteLru(document_bytes // 24)
         self._counts: ByteLru[Sha256, int] = ByteLru(document_bytes // 24)
         self._withdrawn: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
+        self._as_of: tuple[float, str] = -math.inf, ""
+
+    def as_of(self) -> str:
+        """Up to when a replica has all that its target has published, in ISO 8601; empty where this is no replica, or
+        nobody can tell: no answer fails for that. Asked for again more rarely than refs.
+        """
+        asked, said = self._as_of
+        now = self._clock()
+        if now - asked >= _AS_OF * self._refs_seconds:
+            with suppress(StoreError, DocumentError):
+                said = ""
+                said = ReplicaMark.decode(read_all(self._store, MARK, LARGEST_MARK)).published
+            self._as_of = now, said
+        return said
 
     def refs(self, repo: Repo) -> Refs | None:
         """What is mirrored of a repo, at most `refs_seconds` ago; None when it is not mirrored."""

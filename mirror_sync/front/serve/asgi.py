@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +26,7 @@ from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits, cou
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
+from mirror_sync.domain.outcome.replicas import PUBLISHED_HEADER
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, JoinedSlices, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
@@ -48,6 +50,7 @@ BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 _PREFIX = re.compile(r"((?:/[A-Za-z0-9_~\-][A-Za-z0-9._~\-]*)+)/?")
 _HOST = re.compile(r"[A-Za-z0-9._\-]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 _ABSOLUTE = re.compile(r"https?://[^/]*", re.IGNORECASE)
+_IMMUTABLE = "immutable"  # the same in all replicas, however late
 _BODILESS = (204, 304)  # they must not give the length of none
 _log = logging.getLogger(__name__)
 
@@ -109,7 +112,7 @@ def make_app(
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)
     mounted = Mounted(served, preflight=bool(options.cors.origins), door=door)
-    return Starlette(routes=[_Front(mounted, store, options)])
+    return Starlette(routes=[_Front(mounted, store, options, served.snapshots.as_of)])
 
 
 def always(cors: Cors) -> dict[str, str]:
@@ -120,7 +123,7 @@ def always(cors: Cors) -> dict[str, str]:
 class _Front(BaseRoute):
     """Takes every path: Starlette's own routes match decoded ones, and protocols must see them raw."""
 
-    def __init__(self, mounted: Mounted, store: Store, options: ServeOptions) -> None:
+    def __init__(self, mounted: Mounted, store: Store, options: ServeOptions, ask_as_of: Callable[[], str]) -> None:
         self._mounted = mounted
         self._store = store
         self._public_url = options.public_url
@@ -129,6 +132,7 @@ class _Front(BaseRoute):
         self._threads = Threads()
         self._turns = ReaderTurns(options.limits) if options.limits else None
         self._s3 = S3_DOOR in options.doors
+        self._ask_as_of, self._as_of = ask_as_of, ""  # of the target, where this is a replica of it
         self._s3_port, self._tokens = options.s3_port, options.tokens is not None
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -141,6 +145,8 @@ class _Front(BaseRoute):
                 response = await self._respond(request, held)
             except ClientDisconnect:
                 return
+            if self._as_of and _IMMUTABLE not in response.headers.get("cache-control", ""):
+                response.headers[PUBLISHED_HEADER] = self._as_of
             response.headers.update(self._always | self._cors.headers(request.headers.get("origin", "")))
             if self._cors.named:
                 response.headers.add_vary_header("Origin")
@@ -199,6 +205,7 @@ class _Front(BaseRoute):
 
     def _answer(self, scope: Scope, asked: FrontRequest) -> Answer:
         """Who asks is looked up anew: whoever has waited may have lost their token meanwhile."""
+        self._as_of = self._ask_as_of()
         return self._mounted.answer(self._known(scope, asked))
 
     async def _response(self, asked: FrontRequest, answer: Answer, paced: Paced | None) -> Response:

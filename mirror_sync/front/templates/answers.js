@@ -27,9 +27,17 @@ function setHeaders(r, headers) {
     Object.keys(said).forEach((name) => {
         r.headersOut[name] = name === 'Cache-Control' ? cachingFor(r, said[name]) : said[name];
     });
+    if (r.variables.as_of && !isImmutable(headers['Cache-Control'])) {
+        r.headersOut['X-Mirror-Published'] = r.variables.as_of;
+    }
     if (r.variables.kept_for === 'one' && r.variables.asks_itself) {
         r.headersOut['X-Accel-Expires'] = '0';  // nginx keeps nothing of what is for one reader, and tells no one this
     }
+}
+
+// The same in all replicas, however late.
+function isImmutable(caching) {
+    return /immutable/.test(caching || '');
 }
 
 function varied(r, by) {
@@ -176,6 +184,7 @@ function sendBlob(r, blob) {
     v.blob_size = blob.linked || blob.sized ? String(blob.size) : '';
     v.blob_proof = blob.linked ? proofOf(blob) : '';
     v.blob_described = blob.described || '';
+    v.as_of = isImmutable(blob.caching) ? '' : v.as_of;
     r.internalRedirect(blob.location);
 }
 

@@ -24,6 +24,7 @@ async function site(r, fields) {
     v.blob_type = tables.SITE_TYPES[name.slice(name.lastIndexOf('.') + 1)] || tables.BINARY;
     v.blob_caching = answers.cachingFor(r, name.indexOf('assets/') === 0 ? tables.CACHING.immutable : tables.CACHING.checked);
     v.blob_etag = etag;
+    v.as_of = name.indexOf('assets/') === 0 ? '' : v.as_of;
     r.internalRedirect(etag && answers.isCurrent(r, etag)
         ? '@same_page' : '/-/site/' + volume + name + '?' + signing.forDocument('site/' + volume + name));
 }

@@ -16,6 +16,7 @@ import tagged from 'tagged.js';
 import tables from 'tables.js';
 
 const ABSENT = ['RepoNotFound', 'RevisionNotFound'];
+const AS_OF = /^\{"format":1,"published":"([0-9TZ:.-]{16,32})","copy":"[0-9A-Za-z]*"\}\s*$/;
 const BAD_PERCENT = /%(?![0-9A-Fa-f]{2})|%00/;
 
 // Answers any request.
@@ -96,6 +97,7 @@ async function route(r) {
     if (r.method === 'OPTIONS' && tables.PREFLIGHT) {
         return answers.send(r, 204, tables.PREFLIGHT);
     }
+    await asOf(r);
     const found = match(path), asking = access.who(r);
     if (found === null || tables.SHUT.indexOf(found.route.name) >= 0) {
         access.atDoor(asking, undefined);
@@ -124,6 +126,18 @@ async function route(r) {
     }
     if (other !== null) {
         await elsewhere(r, asking, found, other);
+    }
+}
+
+// Of a replica all that may change says up to when it has what its target has published: see snapshots.py. No answer fails
+// for that.
+async function asOf(r) {
+    try {
+        const text = await bucket.read(r, 'site/replica.json');
+        const said = text === null ? null : AS_OF.exec(text);
+        r.variables.as_of = said ? said[1] : '';
+    } catch (error) {
+        r.variables.as_of = '';
     }
 }
 

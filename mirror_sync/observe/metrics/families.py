@@ -115,6 +115,29 @@ _DISKS: tuple[Figure, ...] = (
     ),
     ("disk_size_bytes", "What is used and what we may still write there, as df counts.", lambda disk: float(disk.size)),
 )
+_REPLICAS: tuple[Figure, ...] = (
+    (
+        "replica_published_timestamp_seconds",
+        "Up to when a replica has all that its target has published; no series before it first had.",
+        lambda one: one.published,
+    ),
+    (
+        "replica_behind_seconds",
+        "For how long something has been published that a replica has not; 0 for nothing.",
+        lambda one: one.behind,
+    ),
+    (
+        "replica_behind_snapshots",
+        "Snapshots that are to be copied to a replica, as the last pass over it counted.",
+        lambda one: float(one.snapshots),
+    ),
+    ("replica_failing", "1 when the last pass over a replica came to no end.", lambda one: float(one.failing)),
+    (
+        "replica_alert_behind_seconds",
+        "From when on jobs.yaml calls a replica far behind; no series where it says nothing.",
+        lambda one: one.alert_behind,
+    ),
+)
 _DAEMON: tuple[tuple[str, str, Callable[[MetricsSnapshot, Readings], float | None]], ...] = (
     (
         "front_certificate_expiry_timestamp_seconds",
@@ -169,6 +192,7 @@ class Families(Collector):
         yield from _gauges(_BUDGETS, _by_two(readings.budgets), ("upstream", "kind"))
         yield from _gauges(_SPEEDS, _by_two(readings.speeds), ("upstream", "endpoint"))
         yield from _gauges(_DISKS, (((name,), disk) for name, disk in readings.disks.items()), ("disk",))
+        yield from _gauges(_REPLICAS, readings.replicas.items(), ("target", "replica"))
         for name, help_text, value_of in _DAEMON:
             yield _gauge(name, help_text, [((), value_of(page, readings))])
         yield _gauge(

@@ -28,6 +28,17 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaFigures:
+    """How far a replica is, times in seconds since 1970, None for never; `alert_behind` seconds are far behind."""
+
+    published: float | None
+    behind: float
+    snapshots: int
+    failing: bool
+    alert_behind: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """One moment. `budgets` by upstream and kind of call, `speeds` by upstream and endpoint; `heartbeat`: seconds since
     the scheduler's last one.
@@ -36,6 +47,7 @@ class Readings:
     `signing`: of each target in which jobs.yaml has a key sign, the fingerprint of the one that signed last, and since
     when, in ISO 8601; empty before the first time. `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
+    `replicas` by target and name.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     """
 
@@ -50,3 +62,4 @@ class Readings:
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     certificate_ends: float | None = None
     speeds: Mapping[str, Mapping[str, WayPace]] = field(default_factory=dict)
+    replicas: Mapping[tuple[str, str], ReplicaFigures] = field(default_factory=dict)

@@ -101,8 +101,9 @@ def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder,
     told = inventory
     if mirror.settings.decisions is not None:
         told = replace(inventory, lines=with_commands(inventory.lines))
-    text = status_text(told, invocation.page, now, question.wanted, worst_last=not question.watched)
-    document, parts = status_document(inventory, question.wanted), [text]
+    replicas = mirror.replica_states()
+    text = status_text(told, invocation.page, now, question.wanted, replicas=replicas, worst_last=not question.watched)
+    document, parts = status_document(inventory, now, replicas, question.wanted), [text]
     if pattern is not None and pattern.is_glob and not inventory.lines:
         raise UsageError(_unknown(mirror.settings, pattern, whole))
     if pattern is not None and not pattern.is_glob:

@@ -39,12 +39,21 @@ def verify(  # noqa: PLR0913, PLR0917  the options of a command
     rate: Annotated[
         str | None, typer.Option("--rate", metavar="RATE", help="Read no faster than this, like 50MB/s.")
     ] = None,
+    across: Annotated[
+        bool, typer.Option("--across", help="Compare replicas with their targets, by lists and documents alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Prove by SHA-256 that what is published is whole.
 
     The same command goes on where an interrupted one had stopped. Documents are always read, whatever the sample.
+    With --across no file is read: it says of each replica whether it publishes the same, and has all that it names.
     """
+    if across:
+        if repo is not None or repair or since is not None or rate is not None or sample != "100%":
+            raise UsageError("--across compares all of each replica; leave the other options out")
+        _compare(invocation, as_json=as_json)
+        return
     from mirror_sync.cli.output.verify_text import verify_text
 
     scope = scope_of(sample, since, rate, datetime.now(UTC), repair=repair, repo=repo)
@@ -52,6 +61,18 @@ def verify(  # noqa: PLR0913, PLR0917  the options of a command
         report = mirror.verify(invocation.actor, scope)
     invocation.answer(report, lambda page: verify_text(report, page), as_json=as_json)
     end(report.ok)
+
+
+def _compare(invocation: Invocation, *, as_json: bool) -> None:
+    from mirror_sync.cli.output.replica_text import across_text
+
+    with invocation.mirror("comparing", reading=True) as mirror:
+        reports = [mirror.replicas.across(target, replica) for target, replica in mirror.replicas.named()]
+    if as_json:
+        invocation.print_json([report.encode() for report in reports])
+    else:
+        invocation.print(across_text(reports, invocation.page))
+    end(all(report.ok for report in reports))
 
 
 def scope_of(

@@ -1,0 +1,53 @@
+"""`target promote`: a replica becomes the target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirror_sync.cli.invocation import Invocation
+from mirror_sync.cli.options import command
+
+if TYPE_CHECKING:
+    from mirror_sync.app.promoting_replica import Promotion
+
+
+@command
+def promote(
+    invocation: Invocation,
+    replica: Annotated[str, typer.Argument(metavar="REPLICA", help="Its name, or target/name.")],
+    without_old: Annotated[
+        bool, typer.Option("--without-old", help="The old target is lost: go on with what the replica has.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say whether it could be done; copy and write nothing.")
+    ] = False,
+) -> None:
+    """Let a replica and its target change places.
+
+    It copies what is missing, compares both, changes jobs.yaml in place, and says what is left to do at fronts and in
+    DNS. Where the replica has not all, nothing is changed.
+    """
+    with invocation.mirror("comparing") as mirror:
+        done = mirror.promote_replica(replica, without=without_old, dry_run=dry_run)
+        path = mirror.settings.path
+    invocation.print("\n".join(_told(done, str(path))))
+
+
+def _told(done: Promotion, path: str) -> list[str]:
+    new, old = done.replica, done.target
+    have = f"{new} is whole: {done.repos:,} repos"
+    if done.without:
+        have += f", with all that {old} had published up to {done.published or 'an unknown time'}"
+    if done.dry_run:
+        return [f"{have}. It could become the target; nothing was changed."]
+    return [
+        f"{have}. In {path} it is the target now, and {old} its replica.",
+        "What is left to do:",
+        "  1. mirror-sync check, and where the daemon runs: systemctl reload mirror-sync",
+        f"  2. on each front of {new}: mirror-sync front nginx --target {new}, and nginx -s reload; or restart serve",
+        f"  3. let the name that readers use lead to the front of {new} (DNS: its time to live is how long that takes)",
+        "  4. other machines that publish: the same jobs.yaml, before their next run",
+        f"The next run publishes into {new}, and copies to {old} as soon as that answers.",
+    ]
