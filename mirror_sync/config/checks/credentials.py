@@ -24,7 +24,7 @@ from mirror_sync.domain.outcome.notices import HookPost
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import ConfigError
 
-_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "headers"})
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "front_secret", "headers"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _READERS = ("access", "tokens")  # where the file of readers' tokens is named
 _READABLE = "is plain http: the token can be read on the way; write an https address"

@@ -35,6 +35,7 @@ class Readings:
     when, in ISO 8601; empty before the first time. `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
+    `wishes`: repos that are asked for in vain, by target.
     """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
@@ -47,3 +48,4 @@ class Readings:
     signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     certificate_ends: float | None = None
+    wishes: Mapping[str, int] = field(default_factory=dict)
