@@ -51,7 +51,9 @@ class LookAtWanted:
             resolved.terms,
             whole=True,
             named=named,
-            about=Matter((repo,), names=(resolved.asked, resolved.current), commit=resolved.commit, now=context.now()),
+            about=Matter(
+                (repo,), names=(resolved.asked, resolved.current), commit=resolved.commit, now=context.clock()
+            ),
             decisions=job.decisions,
         )
         judged = judge_all(job.rules, candidate)

@@ -37,7 +37,7 @@ from mirror_sync.domain.outcome.report import RepoOutcome, RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
-from mirror_sync.errors import MirrorError, UsageError
+from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, RevisionNotFound, UsageError
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
@@ -280,7 +280,7 @@ class MissDesk:
         url = f"{place}{at}"
         for _ in range(_HOPS):
             answer = self._transport.open(url, {})
-            answer.close()
+            answer.finish()
             for name in ("X-Repo-Commit", "ETag", "X-Linked-Size", "X-Linked-Etag"):
                 if (value := answer.headers.get(name)) is not None:
                     said.setdefault(name, value)
@@ -301,7 +301,7 @@ class MissDesk:
 
         def ask() -> bool:
             answer = self._transport.open(f"{place}/api/{repo.kind.plural}/{repo.id}/auth-check", {})
-            answer.close()
+            answer.finish()
             if answer.status not in (_OK, *_CLOSED):
                 raise UsageError(f"{place} answers {answer.status}")  # which says nothing of the repo
             return answer.status == _OK
@@ -374,7 +374,14 @@ class MissDesk:
         kept = self._looks.get((target, repo))
         if kept is not None:
             return kept
-        found = self._within(lambda: mirror.look_at_wanted(target, repo))
+
+        def ask() -> WantedRepo:
+            try:
+                return mirror.look_at_wanted(target, repo)
+            except (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound):
+                return WantedRepo(closed=True, outcome="", verdict="")
+
+        found = self._within(ask)
         if found is not None:
             self._looks.put((target, repo), found)
         return found

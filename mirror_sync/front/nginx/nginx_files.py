@@ -52,8 +52,8 @@ SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
-DAEMON_SECRET = "daemon-secret.conf"  # which nginx's master reads
-_SECRETS = (CREDENTIALS, DAEMON_SECRET)
+_FOR_DAEMON = "for-daemon.conf"  # which nginx's master alone reads
+_SECRETS = (CREDENTIALS, _FOR_DAEMON)
 _MODULES = (
     *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "misses.js", "readers.js"),
     *("reasons.js", "requests.js", "shares.js", "signing.js", "slices.js", "snapshots.js", "tagged.js", "types.js"),
@@ -126,8 +126,9 @@ class NginxOptions:
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
     the Hub's; `torrents`: how they are put together. `layers`: the address of a `serve` that puts layers of images
-    together; None: no images. `desk`: where the daemon is asked about what is not here, None for nowhere. All that is asked at `s3_listen` is asked of S3's. `kernel_publishers`: whose kernels
+    together; None: no images. All that is asked at `s3_listen` is asked of S3's. `kernel_publishers`: whose kernels
     clients are told to trust. `cors`: whose pages may read.
+    `desk`: where the daemon is asked about what is not here, None for nowhere.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -262,7 +263,7 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
     if isinstance(target, S3Target) and bucket["signed"]:
         yield CREDENTIALS, json.dumps({"access_key": target.access_key, "secret_key": target.secret_key})
     if options.desk is not None:
-        yield DAEMON_SECRET, f"proxy_set_header {SECRET} {_quoted(_sendable(options.desk.secret))};\n"
+        yield _FOR_DAEMON, f"proxy_set_header {SECRET} {_quoted(_sendable(options.desk.secret))};\n"
     templates = Environment(
         loader=PackageLoader("mirror_sync.front"),
         undefined=StrictUndefined,
@@ -477,7 +478,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "oci_manifest": OCI_MANIFEST,
         "layers": _layers(options),
         "hidden": _HIDDEN,
-        "daemon_secret": DAEMON_SECRET,
+        "for_daemon": _FOR_DAEMON,
         "desk": None
         if options.desk is None
         else {
