@@ -19,6 +19,7 @@ KINDS = {
     "tree": "info",
     "refs": "info",
     "auth_check": "info",
+    "xet_token": "info",
     "page": "page",
 }
 NOBODY = {
