@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, Wish
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
@@ -54,6 +55,7 @@ class LocalKnowledge:
     how much the target has today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that
     verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
+    `ask` is how people ask for what is not here, and `wishes` what they asked for.
     """
 
     machine: str
@@ -73,6 +75,8 @@ class LocalKnowledge:
     grow: Callable[[Overview], tuple[Day, ...]] = field(default=lambda today: (), compare=False)
     id: str = ""
     through: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    ask: HowToAsk = UNSAID
+    wishes: tuple[Wish, ...] = ()
 
     @property
     def now(self) -> str:

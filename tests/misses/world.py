@@ -42,6 +42,7 @@ upstreams: {{hub: {{kind: huggingface, endpoints: ["{hub}"], token: hf_mirror}}}
 targets: {{disk: {{url: "file://{folder}/mirror"}}}}
 licenses: {{allow: [apache-2.0]}}
 front: {{miss: {mode}}}
+site: {{name: Example models, ask: {{form: true}}}}
 http: {{front_secret: {secret}}}
 access:
   anonymous: [pub/*, open/*]

@@ -45,6 +45,28 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class HowToAsk:
+    """How people ask for what is not mirrored, as pages say it: a link, a sentence, a form of the front.
+
+    `listed`: there is a page of what is wanted.
+    """
+
+    url: str = ""
+    text: str = ""
+    form: bool = False
+    listed: bool = False
+
+    @property
+    def said(self) -> bool:
+        """Whether pages say anything of it."""
+        return bool(self.url or self.text or self.form)
+
+
+UNSAID = HowToAsk()
+"""Where jobs.yaml says nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wishlist:
     """Wishes, those first that are asked for by most."""
 

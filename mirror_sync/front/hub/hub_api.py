@@ -111,8 +111,8 @@ class HubApi:
         return answers.json_answer({"ok": True})
 
     def _xet_token(self, _asked: FrontRequest, fields: Fields) -> Answer:
-        """Of what is here no answer tells a Xet hash, so that nobody asks; listings of an upstream to which a reader was
-        redirected do.
+        """Of what is here no answer tells a Xet hash, so that nobody asks; an upstream to which a reader was redirected
+        does.
         """
         self._served.refs_of(fields)
         raise Unanswered
