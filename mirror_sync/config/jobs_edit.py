@@ -19,6 +19,7 @@ import yaml
 from mirror_sync.config.edited_files import alone_at, replace_file
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.job.job import denials
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import ConfigError, UsageError
 
@@ -74,6 +75,8 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
         if found is None:
             names = ", ".join(one.name for one in before.jobs)
             raise UsageError(f"{path.name} has no job {job!r}; it has: {names}")
+        if found.denied_by(repo) is not None:
+            raise UsageError(f"{denials([found], repo)}; take that out first")
         if found.names(repo):
             raise UsageError(f"job {job} names {repo} already: mirror-sync sync --job {job} brings it")
         with path.open("rb") as file:
