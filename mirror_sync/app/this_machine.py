@@ -23,7 +23,7 @@ from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.job.upstreams import MirrorUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
-from mirror_sync.domain.outcome.wish import HowToAsk, Wish, Wishlist
+from mirror_sync.domain.outcome.wish import HowToAsk, RepoWish, Wishlist
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, StoreError
@@ -85,7 +85,7 @@ def how_to_ask(settings: Settings) -> HowToAsk:
     return HowToAsk(ask.url or "", ask.text or "", ask.form, listed)
 
 
-def _wished(settings: Settings, target: str) -> tuple[Wish, ...]:
+def _wished(settings: Settings, target: str) -> tuple[RepoWish, ...]:
     """What was asked for of a target; nothing where that cannot be read, or nobody was asked to note it."""
     if not how_to_ask(settings).listed or not is_there(settings.state_dir / WISHES):
         return ()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
-from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, Wish
+from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
@@ -76,7 +76,7 @@ class LocalKnowledge:
     id: str = ""
     through: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     ask: HowToAsk = UNSAID
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[RepoWish, ...] = ()
 
     @property
     def now(self) -> str:

@@ -39,7 +39,7 @@ from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.outcome.report import RepoState
-from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, Wish
+from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
@@ -116,7 +116,7 @@ def asked_page(brand: str, ask: HowToAsk) -> bytes:
     return _rendered("asked.html.j2", _TOP, brand=brand, ask=ask)
 
 
-def wanted_page(brand: str, wishes: Sequence[Wish], count: int, ask: HowToAsk) -> bytes:
+def wanted_page(brand: str, wishes: Sequence[RepoWish], count: int, ask: HowToAsk) -> bytes:
     """`site/wanted.html`: what was asked for, the first of `count` wishes; nothing of who asked."""
     return _rendered("wanted.html.j2", _TOP, brand=brand, wishes=wishes, count=count, ask=ask)
 

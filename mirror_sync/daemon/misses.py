@@ -94,7 +94,7 @@ class AsksRuns(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class MissQuestion:
     """What a front asks; `text` is the repo as it was written, `client` the address of who asks."""
 
     what: str
@@ -107,7 +107,7 @@ class Question:
     client: str
 
     @classmethod
-    def of(cls, said: Mapping[str, str]) -> Question:
+    def of(cls, said: Mapping[str, str]) -> MissQuestion:
         """ValueError for what no front asks."""
         try:
             return cls(*(said[name] for name in ("what", "target", "repo", "method", "at", "name", "role", "client")))
@@ -145,7 +145,7 @@ class _Remembered(Generic[Key, Value]):
 
 
 @dataclass(slots=True)
-class _Fetch:
+class _Bringing:
     """A repo that is brought because somebody asked: the jobs whose runs have not ended, and how the others did."""
 
     since: float
@@ -163,7 +163,7 @@ class MissDesk:
     clock: Callable[[], float] = time.monotonic
     _current: tuple[Settings, AskedMirror, Wishes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _fetches: OrderedDict[tuple[str, Repo], _Fetch] = field(default_factory=OrderedDict)
+    _fetches: OrderedDict[tuple[str, Repo], _Bringing] = field(default_factory=OrderedDict)
     _notes: TokenBucket = field(default_factory=lambda: TokenBucket(10.0, 100))
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, "miss"))
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
@@ -195,7 +195,7 @@ class MissDesk:
                     fetch.came = fetch.came or (repo.kind, repo.id) in published
                     fetch.ended = None if fetch.jobs else self.clock()
 
-    def answer(self, asked: Question) -> DeskAnswer:
+    def answer(self, asked: MissQuestion) -> DeskAnswer:
         """What the front shall say. Raises MirrorError, OSError where it cannot be told."""
         current = self._current
         try:
@@ -217,14 +217,14 @@ class MissDesk:
 
     # ---- wishes
 
-    def _noted(self, settings: Settings, wishes: Wishes, asked: Question, repo: Repo) -> DeskAnswer:
+    def _noted(self, settings: Settings, wishes: Wishes, asked: MissQuestion, repo: Repo) -> DeskAnswer:
         if self._note(settings, wishes, asked, repo):
             self.count.labels("noted").inc()
             return DeskAnswer(404, f"that you want it is noted; {how_to_ask(settings)}")
         return DeskAnswer(404, how_to_ask(settings))
 
     def _wished(
-        self, settings: Settings, mirror: AskedMirror, wishes: Wishes, asked: Question, repo: Repo
+        self, settings: Settings, mirror: AskedMirror, wishes: Wishes, asked: MissQuestion, repo: Repo
     ) -> DeskAnswer:
         """By the form: with what the rules of licences say, where the upstream gives the repo to everybody."""
         if not self._note(settings, wishes, asked, repo):
@@ -236,7 +236,7 @@ class MissDesk:
         wishes.judge(asked.target, repo, found.verdict, found.outcome)
         return DeskAnswer(200, found.verdict, outcome=found.outcome)
 
-    def _note(self, settings: Settings, wishes: Wishes, asked: Question, repo: Repo) -> bool:
+    def _note(self, settings: Settings, wishes: Wishes, asked: MissQuestion, repo: Repo) -> bool:
         with self._lock:
             if not self._notes.take():
                 return False
@@ -245,7 +245,7 @@ class MissDesk:
 
     # ---- the upstream in place of us
 
-    def _redirected(self, settings: Settings, mirror: AskedMirror, asked: Question, repo: Repo) -> DeskAnswer:
+    def _redirected(self, settings: Settings, mirror: AskedMirror, asked: MissQuestion, repo: Repo) -> DeskAnswer:
         jobs = _meant(settings, asked, repo)
         place = next(filter(None, (_shown_hub(settings, job) for job in jobs)), None)
         if place is None or not _PLAIN.fullmatch(asked.at) or self._is_decided(mirror, asked.target, repo):
@@ -319,7 +319,7 @@ class MissDesk:
     # ---- brought because somebody asks
 
     def _fetched(
-        self, settings: Settings, mirror: AskedMirror, wishes: Wishes, asked: Question, repo: Repo
+        self, settings: Settings, mirror: AskedMirror, wishes: Wishes, asked: MissQuestion, repo: Repo
     ) -> DeskAnswer:
         jobs = _meant(settings, asked, repo)
         if not jobs or not self._may_learn(settings, mirror, asked, repo) or mirror.is_taken_down(asked.target, repo):
@@ -328,7 +328,7 @@ class MissDesk:
             known = self._under_way(asked.target, repo)
             if known is not None:
                 return known
-            self._fetches[asked.target, repo] = _Fetch(self.clock(), {job.name for job in jobs})
+            self._fetches[asked.target, repo] = _Bringing(self.clock(), {job.name for job in jobs})
         begun = self.runs(asked.target, repo)
         with self._lock:
             busy = {one.job for one in begun if not one.state.idle}
@@ -361,7 +361,7 @@ class MissDesk:
             return _wait(_SOON)
         return DeskAnswer(404, "it was asked for a few minutes ago, and could not be brought")
 
-    def _may_learn(self, settings: Settings, mirror: AskedMirror, asked: Question, repo: Repo) -> bool:
+    def _may_learn(self, settings: Settings, mirror: AskedMirror, asked: MissQuestion, repo: Repo) -> bool:
         """Whether the reader might read it: by a role, or because the upstream gives it to everybody."""
         if settings.access_to(asked.target).decide(asked.role, repo, closed=True) is Sight.READ:
             return True
@@ -412,7 +412,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _CLOSED = (401, 403, 404)
 
 
-def _meant(settings: Settings, asked: Question, repo: Repo) -> list[Job]:
+def _meant(settings: Settings, asked: MissQuestion, repo: Repo) -> list[Job]:
     """The jobs that name a repo, where the reader may read what is called so; decided by names alone."""
     rules: AccessRules = settings.access_to(asked.target)
     if rules.decide(asked.role, repo, closed=False) is not Sight.READ:
@@ -436,7 +436,7 @@ def how_to_ask(settings: Settings) -> str:
     return f"ask {settings.access.whom_to_ask} for it"
 
 
-def who(asked: Question, secret: str) -> str:
+def who(asked: MissQuestion, secret: str) -> str:
     """Who wants it: a token's name stands for its holder; of an address nothing that leads back to it is kept."""
     if asked.name:
         return f"token {asked.name}"
@@ -465,7 +465,7 @@ def miss_route(secret: str, desk: MissDesk) -> Route:
         if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), secret.encode()):
             return JSONResponse({"error": f"{SECRET} is not http.front_secret of jobs.yaml"}, 401)
         try:
-            found = desk.answer(Question.of(request.query_params))
+            found = desk.answer(MissQuestion.of(request.query_params))
         except ValueError as error:
             return JSONResponse({"error": f"no question of a front: {error}"}, 400)
         except (MirrorError, OSError) as error:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from mirror_sync.domain.outcome.wish import TRAFFIC, Wish
+from mirror_sync.domain.outcome.wish import TRAFFIC, RepoWish
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.state.database import Database, transaction
 
@@ -105,7 +105,7 @@ class Wishes:
         found = self._file.ask(lambda connection: connection.execute(question, where).fetchone())
         return None if found is None else (found[0], found[1])
 
-    def all(self, target: str | None = None) -> tuple[Wish, ...]:
+    def all(self, target: str | None = None) -> tuple[RepoWish, ...]:
         """All wishes, or those of a target."""
         return self._file.ask(lambda connection: tuple(_read(connection, target)))
 
@@ -137,12 +137,12 @@ def _bound(connection: sqlite3.Connection) -> None:
         connection.execute(_FORGET)
 
 
-def _read(connection: sqlite3.Connection, target: str | None) -> list[Wish]:
+def _read(connection: sqlite3.Connection, target: str | None) -> list[RepoWish]:
     rows: defaultdict[tuple[str, Repo], list[tuple[str, int, str, str, str, str]]] = defaultdict(list)
     for of, kind, name, who, count, first, last, verdict, outcome in connection.execute(_SELECT, (target, target)):
         rows[of, Repo(Kind(kind), name)].append((who, count, first, last, verdict or "", outcome or ""))
     return [
-        Wish(
+        RepoWish(
             of,
             repo,
             sum(row[1] for row in found),

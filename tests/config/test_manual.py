@@ -26,7 +26,7 @@ SECTIONS = {
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),
     "engine": ("EngineEntry",),
-    "site": ("CatalogueEntry",),
+    "site": ("CatalogueEntry", "AskEntry"),
     "maintenance": ("MaintenanceEntry", "VerifyEntry", "PruneEntry"),
     "access": ("AccessEntry", "RoleEntry", "NetworksEntry"),
     "trust": ("TrustEntry", "ModelSigningEntry"),

@@ -13,7 +13,7 @@ MOST_NAMED = 20  # of those who asked, in a document
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RepoWish:
     """A repo of a target that was asked for in vain, `count` times by `askers`; who asked last comes first.
 
     An asker is `token NAME`, `role NAME`, `address HASH` or `traffic`. Times are ISO 8601 in UTC. `verdict` is what the
@@ -70,10 +70,10 @@ UNSAID = HowToAsk()
 class Wishlist:
     """Wishes, those first that are asked for by most."""
 
-    wishes: tuple[Wish, ...]
+    wishes: tuple[RepoWish, ...]
 
     @classmethod
-    def of(cls, wishes: Iterable[Wish]) -> Wishlist:
+    def of(cls, wishes: Iterable[RepoWish]) -> Wishlist:
         """In the order in which a person reads them."""
         return cls(tuple(sorted(wishes, key=lambda one: (-len(one.askers), -one.count, str(one.repo), one.target))))
 

@@ -13,7 +13,7 @@ from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.observe.figures import age, counted
 
 if TYPE_CHECKING:
-    from mirror_sync.domain.outcome.wish import Wish, Wishlist
+    from mirror_sync.domain.outcome.wish import RepoWish, Wishlist
 
 _SHOWN = 3  # of those who asked
 
@@ -47,12 +47,12 @@ def _text(found: Wishlist, page: TextLayout, now: datetime, *, several: bool) ->
     return f"{table}\n{counted(len(found.wishes), 'repo')} wanted; mirror-sync grant REPO --job JOB has one mirrored."
 
 
-def _cells(one: Wish, now: datetime, *, several: bool) -> tuple[str, ...]:
+def _cells(one: RepoWish, now: datetime, *, several: bool) -> tuple[str, ...]:
     place = (one.target,) if several else ()
     return str(one.count), str(len(one.askers)), age(one.last, now), *place, str(one.repo)
 
 
-def _note(one: Wish) -> str:
+def _note(one: RepoWish) -> str:
     more = len(one.askers) - _SHOWN
     askers = ", ".join(one.askers[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
     return "; ".join(filter(None, (askers, one.outcome and f"{one.outcome}: {one.verdict}")))
