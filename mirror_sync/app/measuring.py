@@ -23,6 +23,7 @@ from mirror_sync.front.protocols.access_log import count_hits, lines_of
 from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Store, read_all, read_document
 from mirror_sync.state.traffic_file import keep_traffic, told_before
+from mirror_sync.state.wishes import MOST_OF_ONE, Missed, Wishes
 
 _log = Logger()
 
@@ -44,7 +45,18 @@ class MeasureTraffic:
         report = traffic.report(published_snapshots(store), datetime.now(UTC), unread)
         self._tell_of_unusual(target, report)
         keep_traffic(self._state_dir, target, report)
+        self._wish(target, report)
         return report
+
+    def _wish(self, target: str, report: TrafficReport) -> None:
+        """What was asked for in vain is what readers want."""
+        missed = [Missed(repo, one.requests, iso_utc(one.last)) for repo, one in report.misses.items() if one.last]
+        if missed:
+            wishes = Wishes(self._state_dir)
+            try:
+                wishes.count(target, missed[:MOST_OF_ONE])
+            finally:
+                wishes.close()
 
     def _tell_of_unusual(self, target: str, report: TrafficReport) -> None:
         """Once: a log may be read again and again."""

@@ -24,17 +24,21 @@ from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.job.upstreams import MirrorUpstream
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.outcome.wish import HowToAsk, RepoWish, Wishlist
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.owners import PRIVATE, write_anew
+from mirror_sync.owners import PRIVATE, is_there, write_anew
 from mirror_sync.state.file_lock import hold
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord, RunState, Size
 from mirror_sync.state.target_memory import mirror_memory
 from mirror_sync.state.traffic_file import kept_days, kept_unusual
+from mirror_sync.state.wishes import FILE as WISHES
+from mirror_sync.state.wishes import Wishes
 
+_NOTING = ("ask", "fetch")  # of front.miss: what is asked for in vain is noted
 _WORD_FILE = "machine"
 _WORD = re.compile("[0-9a-f]{12}")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
@@ -65,6 +69,8 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         pruned=pruned.at if pruned else None,
         unusual=_unusual(settings, target),
         grow=partial(_grow, history, place_of(settings.targets[target])),
+        ask=how_to_ask(settings),
+        wishes=_wished(settings, target),
         id=target_id(settings, target),
         replicas=replicas_of(settings, target),
         through={
@@ -73,6 +79,25 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
             if isinstance(settings.upstreams[name], MirrorUpstream)
         },
     )
+
+
+def how_to_ask(settings: Settings) -> HowToAsk:
+    """As jobs.yaml has it."""
+    ask, listed = settings.site.ask, settings.site.ask.form or settings.front.miss in _NOTING
+    return HowToAsk(ask.url or "", ask.text or "", ask.form, listed)
+
+
+def _wished(settings: Settings, target: str) -> tuple[RepoWish, ...]:
+    """What was asked for of a target; nothing where that cannot be read, or nobody was asked to note it."""
+    if not how_to_ask(settings).listed or not is_there(settings.state_dir / WISHES):
+        return ()
+    wishes = Wishes(settings.state_dir, reading=True)
+    try:
+        return Wishlist.of(wishes.all(target)).wishes
+    except StoreError:
+        return ()
+    finally:
+        wishes.close()
 
 
 def target_id(settings: Settings, target: str) -> str:

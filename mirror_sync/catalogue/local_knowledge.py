@@ -13,6 +13,7 @@ from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
+from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
@@ -55,6 +56,7 @@ class LocalKnowledge:
     how much the target has today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that
     verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
+    `ask` is how people ask for what is not here, and `wishes` what they asked for.
     """
 
     machine: str
@@ -75,6 +77,8 @@ class LocalKnowledge:
     id: str = ""
     through: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     replicas: tuple[ReplicaStatus, ...] = ()
+    ask: HowToAsk = UNSAID
+    wishes: tuple[RepoWish, ...] = ()
 
     @property
     def now(self) -> str:

@@ -39,6 +39,7 @@ from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.outcome.report import RepoState
+from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
@@ -46,7 +47,7 @@ _UP = "@up/"  # stands for that way
 _RECENT = 4  # on the home page
 
 
-def home(overview: Overview, pages: Sequence[ListPage]) -> bytes:
+def home(overview: Overview, pages: Sequence[ListPage], ask: HowToAsk = UNSAID) -> bytes:
     """`site/index.html`: the search, the first rows, and links to all pages of the list."""
     return _rendered(
         "home.html.j2",
@@ -55,6 +56,7 @@ def home(overview: Overview, pages: Sequence[ListPage]) -> bytes:
         overview=overview,
         pages=pages,
         rows=pages[0].rows[:ROWS_PER_PAGE] if pages else (),
+        ask=ask,
         recent=overview.recent[:_RECENT],
         filters=filters([row for page in pages for row in page.rows]),
     )
@@ -104,9 +106,19 @@ def mirror_page(overview: Overview) -> bytes:
     )
 
 
-def missing_page(brand: str = "") -> bytes:
+def missing_page(brand: str = "", ask: HowToAsk = UNSAID) -> bytes:
     """`site/missing.html`: for a browser where nothing is; whoever sends it knows the way up from there."""
-    return _rendered("missing.html.j2", f"{_UP}-/", brand=brand)
+    return _rendered("missing.html.j2", f"{_UP}-/", brand=brand, ask=ask)
+
+
+def asked_page(brand: str, ask: HowToAsk) -> bytes:
+    """`site/asked.html`: what became of a wish; the address says which of its sections it is."""
+    return _rendered("asked.html.j2", _TOP, brand=brand, ask=ask)
+
+
+def wanted_page(brand: str, wishes: Sequence[RepoWish], count: int, ask: HowToAsk) -> bytes:
+    """`site/wanted.html`: what was asked for, the first of `count` wishes; nothing of who asked."""
+    return _rendered("wanted.html.j2", _TOP, brand=brand, wishes=wishes, count=count, ask=ask)
 
 
 def assets() -> Mapping[str, bytes]:

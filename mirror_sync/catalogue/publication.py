@@ -45,6 +45,7 @@ from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreErr
 from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Stat
 
+MOST_WANTED = 500  # repos that the page of wishes shows
 _AT_ONCE = 8  # small objects, each a request
 _TOGETHER = 256  # repos at the most that a thread looks at in a row: its turn costs more than a look
 _STATUS, _WHOLE_STATUS = site_key("status.json"), whole_key("status.json")
@@ -263,14 +264,28 @@ class _Publication:
         )
         self._feed(volume)
         if not below:
-            self._put("missing.html", partial(pages.missing_page, self._known.name), self._known.name)
-        self._put(f"{below}index.html", partial(pages.home, overview, cut))
+            said = repr((self._known.name, self._known.ask))
+            self._put("missing.html", partial(pages.missing_page, self._known.name, self._known.ask), said)
+            if self._known.ask.form:
+                self._put("asked.html", partial(pages.asked_page, self._known.name, self._known.ask), said)
+        self._wanted(volume)
+        self._put(f"{below}index.html", partial(pages.home, overview, cut, self._known.ask))
         self._put(f"{below}mirror.html", partial(pages.mirror_page, overview))
         self._put(f"{below}tunasync.json", partial(documents.tunasync, known, lines))
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
             self._put(f"{below}mirrorz.json", partial(bytes, mirrorz))
         self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._left))
+
+    def _wanted(self, volume: _Volume) -> None:
+        """What is asked for and not here, as far as readers of this volume may know: by names alone."""
+        if not self._known.ask.listed:
+            return
+        here = {(row.kind, row.repo) for row in volume.rows if row.state == RepoState.PUBLISHED}
+        told = [one for one in self._known.wishes if (one.repo.kind, one.repo.id) not in here]
+        shown = [one for one in told if volume.folder or self._access.may_be_public(one.repo)]
+        write = partial(pages.wanted_page, self._known.name, shown[:MOST_WANTED], len(shown), self._known.ask)
+        self._put(f"{volume.folder}wanted.html", write)
 
     def _feed(self, volume: _Volume) -> None:
         """For mirrors of this one; the shards before the root that names them."""

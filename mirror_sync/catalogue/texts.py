@@ -208,6 +208,45 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.from": ("From", "原提交"),
     "repo.to": ("To", "新提交"),
     "repo.by": ("By", "操作者"),
+    # wishes
+    "ask.title": ("Ask for it", "申请镜像"),
+    "ask.link": ("Ask the people who run this mirror", "联系本站管理员"),
+    "ask.repo": ("Which repo, as org/name or dataset:org/name", "仓库名称，如 org/name 或 dataset:org/name"),
+    "ask.send": ("Ask for it", "提交申请"),
+    "ask.wanted": ("What others have asked for", "大家申请的仓库"),
+    "asked.title": ("Your wish", "镜像申请"),
+    "asked.noted": (
+        "It is noted. Whoever runs this mirror sees it, and decides.",
+        "已记录。本站管理员会看到并决定是否镜像。",
+    ),
+    "asked.allowed": (
+        "It is noted, and its licence is allowed here. Whoever runs this mirror sees it, and decides.",
+        "已记录，其许可证在本站允许范围内。本站管理员会看到并决定是否镜像。",
+    ),
+    "asked.held": (
+        "It is noted. By its licence, or its other terms, a person has to look at it first.",
+        "已记录。按其许可证或其他条款，需要先由人工审核。",
+    ),
+    "asked.refused": (
+        "It is noted, but by the rules of this mirror, mostly for its licence, it cannot be mirrored as it is.",
+        "已记录，但按本站规则（多为许可证原因），目前不能镜像。",
+    ),
+    "asked.later": ("Too many ask at once. Please try again in a minute.", "申请过多，请稍后再试。"),
+    "asked.bad": ("This is no name of a repo. Write org/name.", "仓库名称无效，请写成 org/name。"),
+    "asked.undone": (
+        "It could not be noted now, since a part of this mirror is not running. Please try again later.",
+        "本站部分服务未运行，暂时无法记录，请稍后再试。",
+    ),
+    "wanted.title": ("Wanted", "待镜像"),
+    "wanted.lead": (
+        "What readers have asked for and what is not mirrored here, as of the last run.",
+        "读者申请而本站尚未镜像的仓库，截至上次同步。",
+    ),
+    "wanted.none": ("Nobody has asked for anything yet.", "尚无申请。"),
+    "wanted.count": ("Asked", "次数"),
+    "wanted.askers": ("By", "人数"),
+    "wanted.last": ("Last", "最近"),
+    "wanted.verdict": ("What the rules say", "规则判定"),
     # for what is not here
     "missing.title": ("Not found here", "本站未找到此内容"),
     "missing.lead": (

@@ -49,6 +49,8 @@ _COMMANDS = {
     "site": "front.site_command:site",
     "doors": "front.doors_command:doors",
     "traffic": "front.traffic_command:traffic",
+    "wishes": "wishes.wishes_command:wishes",
+    "grant": "wishes.grant_command:grant",
     "daemon": "daemon.daemon_command:daemon",
     "trigger": "daemon.trigger_pause_resume:trigger",
     "pause": "daemon.trigger_pause_resume:pause",

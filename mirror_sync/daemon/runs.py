@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from mirror_sync.app.wishing import WantedRepo
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
 from mirror_sync.daemon.watch import WatchedMirror
 from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor
@@ -48,6 +49,14 @@ class Syncs(WatchedMirror, Protocol):
 
     def watch_names(self, actor: Actor) -> float:
         """Look at the names that targets have, and at grey releases; returns in how many seconds to look again."""
+        ...
+
+    def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+        """What an upstream and the rules say of a repo that is not here. MirrorError."""
+        ...
+
+    def is_taken_down(self, target: str, repo: Repo) -> bool:
+        """Whether a person has taken a repo down. StoreError, DocumentError."""
         ...
 
     def sweep(self) -> None:
@@ -211,6 +220,21 @@ class Runs:
             for job, mine in jobs
             if not revisions or any(map(job.follows, revisions))
         )
+
+    def wanted(self, target: str, repo: Repo) -> tuple[Started, ...]:
+        """Somebody asked a front of a target for a repo that is not there: as `hint`, by its name here.
+
+        Of a job with a ranking nothing is started: what it takes, its own runs find.
+        """
+        named = [job for job in self._jobs() if job.target == target and job.names(repo)]
+        return tuple(self._wanted(job, repo) for job in named)
+
+    def _wanted(self, job: Job, repo: Repo) -> Started:
+        if job.ranking is not None:
+            return Started(job.name, str(repo), RequestState.PASSED_OVER)
+        if not _is_open(job):
+            return Started(job.name, str(repo), RequestState.CLOSED)
+        return self._ask(job, repo, BY_DAEMON, order=False)
 
     def again(self, name: str, repos: Collection[Repo] | None) -> bool:
         """Try these repos of a job once more, or all of it; not outside of its hours. Whether anything will run."""

@@ -13,6 +13,7 @@ from mirror_sync.app.triggers import trigger_of
 from mirror_sync.daemon.control import controlled
 from mirror_sync.daemon.health import BEAT
 from mirror_sync.daemon.http import answering, make_app
+from mirror_sync.daemon.misses import MissDesk, miss_route
 from mirror_sync.daemon.notify import Notifier
 from mirror_sync.daemon.retries import Ladder, Retries
 from mirror_sync.daemon.runs import Came, Runs, Syncs
@@ -81,6 +82,7 @@ class Daemon:
         self._telling = threading.Lock()
         self._watch = DaemonWatch(metrics, self._timetable, self._runs.names, self._stop)
         self._first: Settings | None = None
+        self._desk = MissDesk(self._runs.wanted, metrics.misses)
 
     def start(self, stack: ExitStack) -> None:
         """`stack` ends what answers over HTTP. OSError when that cannot listen: then no job has run yet."""
@@ -88,7 +90,7 @@ class Daemon:
         self._take(settings)
         self._first = settings
         if settings.http.listen is not None:
-            routes = self._routes(settings.http.secret)
+            routes = self._routes(settings.http.secret, settings.http.asked_by)
             app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, routes)
             _log.info("http.listening", url=stack.enter_context(answering(app, settings.http.listen)))
         stack.enter_context(controlled(settings.state_dir, self._runs.ask))
@@ -101,8 +103,13 @@ class Daemon:
         _log.info("daemon.started", status=self._status())
         self._tell_status(self._notifier.ready)
 
-    def _routes(self, secret: str | None) -> list[BaseRoute]:
-        return [] if secret is None else [webhook_route(secret, self._runs.hint, self._watch.metrics.webhooks)]
+    def _routes(self, secret: str | None, asked_by: str | None) -> list[BaseRoute]:
+        routes: list[BaseRoute] = []
+        if secret is not None:
+            routes.append(webhook_route(secret, self._runs.hint, self._watch.metrics.webhooks))
+        if asked_by is not None:
+            routes.append(miss_route(asked_by, self._desk))
+        return routes
 
     def reload(self) -> None:
         """Read jobs.yaml again; with faults everything stays as it was."""
@@ -147,6 +154,7 @@ class Daemon:
             _log.warning("config.warning", reason=str(warning))
         mirror = self._make_mirror(settings, self._stop)
         self._runs.take(settings, mirror)
+        self._desk.take(settings, mirror)
         self._watch.take(settings, mirror)  # before any of them can run
         mirror.keep_replicas()
         self._retries.take(settings.state_dir, {job.name: _runs_at_start(job.schedule) for job in settings.jobs})
@@ -162,6 +170,7 @@ class Daemon:
             self._runs.tend(care)
 
     def _learn(self, job: str, repos: Collection[Repo] | None, came: Came) -> None:
+        self._desk.learn(job, repos, came)
         if not self._stop.is_set():
             self._retries.learn(job, repos, came)
 

@@ -24,6 +24,7 @@ from mirror_sync.domain.outcome.events import ConfigRead, TargetProbed, Tended
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.traffic import Oddity
+from mirror_sync.errors import StoreError
 from mirror_sync.logger import Logger
 from mirror_sync.net.certificate import ServerCertificate
 from mirror_sync.observe.metrics.ledger import JobFigures
@@ -33,6 +34,8 @@ from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord
 from mirror_sync.state.traffic_file import kept_refused, kept_unusual
+from mirror_sync.state.wishes import FILE as WISHES_FILE
+from mirror_sync.state.wishes import Wishes
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -128,8 +131,8 @@ class DaemonWatch:
         budgets, disks = self._current[1].budgets(), dict(self._disks)
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         ends = _certificate_ends(self._current[0])
-        replicas = _replicas(*self._current)
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, self._current[1].speeds(), replicas)
+        more = self._current[1].speeds(), _replicas(*self._current), _wished(self._current[0])
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -206,6 +209,20 @@ def _signing(settings: Settings, mirror: WatchedMirror) -> dict[str, tuple[str, 
     if settings.trust.key is None:
         return {}
     return {name: mirror.signing_since(name) for name in settings.targets}
+
+
+def _wished(settings: Settings) -> dict[str, int]:
+    """By target; nothing where nobody has asked yet, or that cannot be read."""
+    if not is_there(settings.state_dir / WISHES_FILE):
+        return {}
+    try:
+        wishes = Wishes(settings.state_dir, reading=True)
+        try:
+            return wishes.sizes()
+        finally:
+            wishes.close()
+    except StoreError:
+        return {}
 
 
 def traffic_of(settings: Settings) -> tuple[dict[tuple[str, str], int], dict[str, float]]:

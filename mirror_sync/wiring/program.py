@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.versions.releasing import ReleaseNames
     from mirror_sync.app.versions.rolling_out import RollOut
     from mirror_sync.app.versions.watching_names import WatchNames
+    from mirror_sync.app.wishing import LookAtWanted
     from mirror_sync.catalogue.publication import PublishResult
     from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
@@ -246,6 +247,19 @@ class Mirror:
     def _changed(self, target: str, sure: bool) -> None:
         if self.settings.targets[target].replicas and not self._reading:
             self.replicas.changed(target, sure=sure)
+
+    @cached_property
+    def look_at_wanted(self) -> LookAtWanted:
+        """Ask an upstream, and the rules here, about a repo that is not mirrored."""
+        from mirror_sync.app.wishing import LookAtWanted
+
+        return LookAtWanted(self.jobs, self._context)
+
+    def is_taken_down(self, target: str, repo: Repo) -> bool:
+        """Whether a person has taken a repo down. StoreError, DocumentError."""
+        from mirror_sync.engine.published import read_refs
+
+        return read_refs(self.store(target), repo).tombstone is not None
 
     def _roll_out(self) -> RollOut:
         from mirror_sync.app.versions.rolling_out import RollOut

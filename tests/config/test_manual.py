@@ -28,7 +28,7 @@ SECTIONS = {
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),
     "engine": ("EngineEntry",),
-    "site": ("CatalogueEntry",),
+    "site": ("CatalogueEntry", "AskEntry"),
     "maintenance": ("MaintenanceEntry", "VerifyEntry", "PruneEntry"),
     "access": ("AccessEntry", "RoleEntry", "NetworksEntry"),
     "trust": ("TrustEntry", "ModelSigningEntry"),

@@ -218,6 +218,7 @@ def test_front(entry: str, wanted: dict[str, Any]) -> None:
     plain = {"listen": Listen("127.0.0.1", 8080), "bucket": "private", "url": None, "user": None, "cache": 16 << 30}
     plain |= {
         "kernel_publishers": (),
+        "miss": "404",
         "s3": False,
         "s3_listen": None,
         "by_digest": False,

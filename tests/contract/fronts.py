@@ -62,6 +62,8 @@ ASKED = (
     Asked("GET", "/api/datasets/acme/rows/tree/main"),
     Asked("POST", "/api/models/acme/one/paths-info/main", _FORM, b'{"paths": ["README.md", "none"], "expand": true}'),
     Asked("POST", "/api/models/acme/one/paths-info/main", _FORM, b"no JSON"),
+    Asked("GET", "/api/models/acme/one/xet-read-token/main"),
+    Asked("POST", "/-/ask", _FORM, b"repo=acme/wanted"),
     Asked("GET", "/api/agent-harnesses"),
     Asked("GET", "/api/models"),
     Asked("GET", "/api/models?author=acme&limit=2"),

@@ -194,6 +194,7 @@ def _told() -> CollectorRegistry:
         counted={"target": 1.0},
         hindrance="",
         certificate_ends=1.0,
+        wishes={"t": 1},
         refused={("target", "no token"): 1},
         signing={"target": ("SHA256:key", "2026-01-01T00:00:00Z")},
     )

@@ -21,6 +21,7 @@ from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.doors.torrent_metainfo import PLAIN_TORRENTS, TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.hub.cors import ANY, Cors
+from mirror_sync.front.misses.daemon_desk import DeskOptions
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
 from mirror_sync.front.serve.asgi import ServeOptions, always, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
@@ -142,6 +143,7 @@ def by_serve(
     caching: Caching = USUAL,
     doors: frozenset[str] = DOORS,
     torrents: TorrentOptions = PLAIN_TORRENTS,
+    desk: DeskOptions | None = None,
 ) -> Iterator[Mirror]:
     options = ServeOptions(
         public_url,
@@ -155,6 +157,7 @@ def by_serve(
         doors=doors,
         kernel_publishers=PUBLISHERS,
         torrents=torrents,
+        desk=desk,
     )
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:

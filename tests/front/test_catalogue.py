@@ -63,7 +63,7 @@ def test_an_object_of_the_catalogue_is_served_as_what_it_is(mirror: Mirror, name
     assert reply.headers.get_all("Content-Type") == [TYPES[name]]
     assert reply.headers.get_all("Content-Security-Policy") == [POLICY]
     assert reply.headers.get_all("X-Content-Type-Options") == ["nosniff"]
-    assert reply.headers.get_all("Referrer-Policy") == ["no-referrer"]
+    assert reply.headers.get_all("Referrer-Policy") == ["same-origin"]
     caching = "public, max-age=31536000, immutable" if name.startswith("assets/") else "no-cache"
     assert reply.headers.get_all("Cache-Control") == [caching]
 

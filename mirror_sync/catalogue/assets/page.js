@@ -53,6 +53,15 @@ const tellTimes = () => {
   }
 };
 
+// Wishes ---------------------------------------------------------------------------------------------------------
+
+// At an address where nothing is, the repo that it names is what is wanted: on the page for what is not here alone.
+const wish = document.querySelector("#wish-missing");
+const named = location.pathname.match(/\/(?:(datasets|spaces|kernels)\/)?([\w.-]+\/[\w.-]+?)(?:\/(?:resolve|tree|blob|raw)\/.*)?$/);
+if (wish && named && !location.pathname.includes("/-/")) {
+  wish.value = (named[1] ? `${named[1].replace(/s$/, "")}:` : "") + named[2];
+}
+
 // Commands -------------------------------------------------------------------------------------------------------
 
 const here = new URL(root.dataset.root, location.href).href.replace(/\/$/, "");

@@ -132,6 +132,11 @@ const show = () => {
   find("more").hidden = found.length <= limit;
   table.parentElement.hidden = found.length === 0;
   find("nothing").hidden = found.length > 0;
+  const unfound = find("unfound"); // how to ask for it, where the mirror says so
+  if (unfound) {
+    unfound.hidden = found.length > 0;
+    for (const wish of unfound.querySelectorAll("input.wish")) wish.value = query.value.trim();
+  }
   tell(found.length, rows.length);
   mark();
   document.dispatchEvent(new Event("shown"));

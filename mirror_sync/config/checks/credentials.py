@@ -25,7 +25,7 @@ from mirror_sync.domain.url import Url
 from mirror_sync.errors import ConfigError
 
 _SIGNED_IN_PLAIN = "is plain http: what our keys sign can be read and changed on the way; write an https address"
-_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "headers"})
+_SECRET_KEYS = frozenset({"token", "access_key", "secret_key", "post", "webhook_secret", "front_secret", "headers"})
 _VARIABLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")  # one with a default holds a text of its own
 _READERS = ("access", "tokens")  # where the file of readers' tokens is named
 _READABLE = "is plain http: the token can be read on the way; write an https address"

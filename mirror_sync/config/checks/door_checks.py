@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys.model import File
-from mirror_sync.config.keys.program_entries import FrontEntry
+from mirror_sync.config.keys.program_entries import CatalogueEntry, FrontEntry, HttpEntry
 
 
 def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
@@ -23,6 +23,26 @@ def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
     if front.layers is not None and front.layers.partition("://")[2] == f"{front.listen.host}:{front.listen.port}":
         wants = "is where this front listens itself: write the address of a serve behind it, like http://127.0.0.1:8081"
         yield Finding(("front", "oci", "layers"), wants)
+    yield from _miss_faults(tree, front)
+
+
+def _miss_faults(tree: Mapping[str, object], front: FrontEntry) -> Iterator[Finding]:
+    """Fronts decide nothing of what is not here by themselves: they ask the daemon."""
+    try:
+        http, site = HttpEntry.model_validate(tree.get("http", {})), CatalogueEntry.model_validate(tree.get("site", {}))
+    except ValidationError:
+        return
+    right = 'http: {front_secret: "${FRONT_SECRET}"}'
+    if http.listen is None:
+        right += " and an address in http.listen, where none is written"
+    if front.miss != "404" and http.asked_by is None:
+        says = f"{front.miss} is done by the daemon, which answers only fronts that know its secret; write {right}"
+        yield Finding(("front", "miss"), says)
+    if site.ask.form and http.asked_by is None:
+        says = f"the daemon notes what is asked for, and answers only fronts that know its secret; write {right}"
+        yield Finding(("site", "ask", "form"), says)
+    if site.ask.form and not site.enabled:
+        yield Finding(("site", "ask", "form"), "is a part of the catalogue, which is off; remove it, or enabled: false")
 
 
 def door_doubts(file: File) -> Iterator[Finding]:

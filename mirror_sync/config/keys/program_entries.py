@@ -26,6 +26,7 @@ from mirror_sync.domain.doors.torrent_metainfo import DOOR, TorrentOptions
 from mirror_sync.domain.job.job import Cron
 from mirror_sync.domain.outcome.events import Care
 
+ASK_DOOR = "ask"  # of the fronts: the form of the catalogue
 _WAIT = timedelta(seconds=60)
 _LEAST = 1000  # bytes a second
 Readable = Annotated[RepoSet, scalars.from_text(RepoSet.parse), scalars.TEXT]
@@ -220,6 +221,13 @@ class FrontEntry(Keys):
         "in place of true, what it gives beside.",
         examples=[True],
     )
+    miss: Annotated[Literal["404", "redirect", "ask", "fetch"], BeforeValidator(str)] = Field(
+        default="404",
+        description="What a reader gets who asks for a repo that is not here: 404; redirect to the upstream; ask, a "
+        "404 by which the wish is noted; fetch, which has the daemon bring what a job names. The last three want "
+        "http.front_secret.",
+        examples=["ask"],
+    )
     kernel_publishers: tuple[Author, ...] = Field(
         default=(),
         description="Organizations whose kernels this mirror vouches for: kernels.get_kernel runs those of others only "
@@ -315,6 +323,20 @@ class HttpEntry(Keys):
         examples=["${WEBHOOK_SECRET:-}"],
     )
 
+    front_secret: SecretStr | None = Field(
+        default=None,
+        description="The secret by which fronts ask the daemon about what is not mirrored, best as ${NAME:-}; left out "
+        "or empty, it answers none.",
+        examples=["${FRONT_SECRET:-}"],
+    )
+
+    @property
+    def asked_by(self) -> str | None:
+        """What fronts have to bring; None where the daemon answers none."""
+        if self.listen is None or self.front_secret is None:
+            return None
+        return self.front_secret.get_secret_value() or None
+
     @property
     def secret(self) -> str | None:
         """What webhooks have to bring; None where the daemon takes none."""
@@ -356,6 +378,31 @@ class EngineEntry(Keys):
                 yield Finding(("engine", key), "this key is for kind: dask; remove it, or write kind: dask", key=True)
 
 
+class AskEntry(Keys):
+    """How people ask for what is not mirrored."""
+
+    url: scalars.PageUrl | None = Field(
+        default=None,
+        description="A page where people ask, or a mailto: address.",
+        examples=["https://tickets.example.org/new"],
+    )
+    text: scalars.Sentence | None = Field(
+        default=None,
+        description="A sentence that says how to ask.",
+        examples=["Write to ml-platform@example.org."],
+    )
+    form: scalars.Switch = Field(
+        default=False,
+        description="Whether the catalogue has a form by which a wish is noted; wants http.front_secret.",
+        examples=[True],
+    )
+
+    @property
+    def doors(self) -> frozenset[str]:
+        """What of the fronts it opens."""
+        return frozenset({ASK_DOOR} if self.form else ())
+
+
 class CatalogueEntry(Keys):
     """The catalogue: pages and documents that are published beside what is mirrored, and served at /."""
 
@@ -371,6 +418,11 @@ class CatalogueEntry(Keys):
         default=None,
         description="The address at which people find the mirror; left out or empty, front.url.",
         examples=["https://models.example.org"],
+    )
+    ask: AskEntry = Field(
+        default_factory=AskEntry,
+        description="How people ask for what is not mirrored: pages without a hit say it.",
+        examples=[{"form": True}],
     )
 
 

@@ -200,7 +200,7 @@ SAFETY = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "defau
 # On a page of the catalogue, in place of these: it reads its own list, and nothing from anywhere else.
 SITE_SAFETY = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 }

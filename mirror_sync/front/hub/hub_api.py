@@ -37,6 +37,7 @@ _CURSOR = re.compile(r"([0-9a-f]{64})-(\d{1,9})-(\d{1,9})", re.ASCII)
 ROUTES = (
     Route("refs", GET, "/api/{kinds}/{id}/refs/?", needs=Need.SEE),
     Route("auth_check", GET, "/api/{kinds}/{id}/auth-check/?", needs=Need.READ),
+    Route("xet_token", GET, "/api/{kinds}/{id}/xet-read-token/{rev}/?", needs=Need.READ),
     Route("revision", GET, "/api/{kinds}/{id}/revision/{rev}/?", needs=Need.SEE),
     Route("commits", GET, "/api/{kinds}/{id}/commits/{rev}/?", needs=Need.SEE),
     Route("tree", GET, "/api/{kinds}/{id}/tree/{rev}{folder}", needs=Need.SEE),
@@ -91,6 +92,7 @@ class HubApi:
         self.answers: dict[str, Answering] = {
             "refs": self._refs,
             "auth_check": self._auth_check,
+            "xet_token": self._xet_token,
             "revision": self._revision,
             "commits": self._commits,
             "tree": self._tree,
@@ -107,6 +109,13 @@ class HubApi:
     def _auth_check(self, _asked: FrontRequest, fields: Fields) -> Answer:
         self._served.refs_of(fields)
         return answers.json_answer({"ok": True})
+
+    def _xet_token(self, _asked: FrontRequest, fields: Fields) -> Answer:
+        """Of what is here no answer tells a Xet hash, so that nobody asks; an upstream to which a reader was redirected
+        does.
+        """
+        self._served.refs_of(fields)
+        raise Unanswered
 
     def _refs(self, _asked: FrontRequest, fields: Fields) -> Answer:
         return answers.json_answer(self._served.refs_of(fields).shown())

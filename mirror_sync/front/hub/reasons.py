@@ -47,6 +47,11 @@ class Reasons:
             )
         return self._table.shaped(refusal, raw_path, origin).answer
 
+    def is_decided(self, repo: Repo, reader: Reader) -> bool:
+        """Whether a rule or a person does not want a repo here, as far as this reader may know."""
+        known = self._known(repo, reader)
+        return known is not None and known.state in (*answers.DECIDED, "gone")
+
     def _known(self, repo: Repo, reader: Reader) -> Listed | None:
         if self._access.decide(reader.role, repo, closed=False) is Sight.HIDDEN:
             return None

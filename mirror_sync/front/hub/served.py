@@ -18,6 +18,7 @@ from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
+from mirror_sync.front.hub.desk_answer import Asks
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.listing import ReadShard, find
@@ -76,7 +77,8 @@ class Served:
     `site`: a catalogue is published, and addresses lead there. `by_digest`: contents are given by their digest alone.
     `access`: who may read what; `tokens`: readers may have some. `caching`: how long others may keep an answer.
     `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
-    kernels clients are told to trust.
+    kernels clients are told to trust. `desk`: who is asked about what is not here, None for nobody; `miss` as
+    front.miss has it.
     """
 
     store: Store
@@ -90,6 +92,8 @@ class Served:
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
+    desk: Asks | None = None
+    miss: str = "404"
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""

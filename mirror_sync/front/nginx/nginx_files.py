@@ -34,8 +34,11 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
+from mirror_sync.front.hub.desk_answer import PASSED
 from mirror_sync.front.hub.doorkeeper import UNREAD
 from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes, tokens_in
+from mirror_sync.front.misses import missed
+from mirror_sync.front.misses.daemon_desk import LONGEST, PATIENCE, SECRET, DeskOptions
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
@@ -49,9 +52,11 @@ SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
 CREDENTIALS = "s3-credentials.json"
+_FOR_DAEMON = "for-daemon.conf"  # which nginx's master alone reads
+_SECRETS = (CREDENTIALS, _FOR_DAEMON)
 _MODULES = (
-    *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "readers.js", "reasons.js"),
-    *("requests.js", "shares.js", "signing.js", "slices.js", "snapshots.js", "tagged.js", "types.js"),
+    *("access.js", "answers.js", "bucket.js", "listing.js", "lists.js", "mirror.js", "misses.js", "readers.js"),
+    *("reasons.js", "requests.js", "shares.js", "signing.js", "slices.js", "snapshots.js", "tagged.js", "types.js"),
     *(script for protocol in PROTOCOLS for script in protocol.scripts),
 )  # in JavaScript
 _RENDERED = ("protocols.js", "settings.js", "tables.js")
@@ -123,6 +128,7 @@ class NginxOptions:
     the Hub's; `torrents`: how they are put together. `layers`: the address of a `serve` that puts layers of images
     together; None: no images. All that is asked at `s3_listen` is asked of S3's. `kernel_publishers`: whose kernels
     clients are told to trust. `cors`: whose pages may read.
+    `desk`: where the daemon is asked about what is not here, None for nowhere.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -140,6 +146,7 @@ class NginxOptions:
     doors: frozenset[str] = frozenset()
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
+    desk: DeskOptions | None = None
     layers: str | None = None
     s3_listen: tuple[str, int] | None = None
     cors: Cors = ANY
@@ -170,9 +177,10 @@ def write_nginx(directory: Path, options: NginxOptions) -> Path:
     (folder / _MARK).touch(0o644)
     if staff is not None and os.geteuid() == 0:  # as above
         drop_foreign(written.cache, staff)
-    (folder / CREDENTIALS).unlink(missing_ok=True)
+    for name in _SECRETS:
+        (folder / name).unlink(missing_ok=True)
     for name, text in texts.items():
-        _write(folder / name, text, 0o600 if name == CREDENTIALS else 0o644)
+        _write(folder / name, text, 0o600 if name in _SECRETS else 0o644)
     _warn(staff, written, options)
     return folder / "nginx.conf"
 
@@ -254,6 +262,8 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
     bucket = described(target, options.resolvers)
     if isinstance(target, S3Target) and bucket["signed"]:
         yield CREDENTIALS, json.dumps({"access_key": target.access_key, "secret_key": target.secret_key})
+    if options.desk is not None:
+        yield _FOR_DAEMON, f"proxy_set_header {SECRET} {_quoted(_sendable(options.desk.secret))};\n"
     templates = Environment(
         loader=PackageLoader("mirror_sync.front"),
         undefined=StrictUndefined,
@@ -364,11 +374,32 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "kernel_publishers": sorted(options.kernel_publishers),
         "publisher": answers.PUBLISHER,
         "torrents": {"trackers": options.torrents.trackers, "private": options.torrents.private},
+        "misses": _misses(options.desk),
         "access": _access(options.access, options.tokens),
         "readers": _readers(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
     }
+
+
+def _misses(desk: DeskOptions | None) -> dict[str, Any]:
+    """What `tables.js` is rendered from."""
+    plain_values = {
+        "target": "" if desk is None else desk.target,
+        "mode": "404" if desk is None else desk.mode,
+        "modes": missed.MODES,
+        "nobody": missed.NOBODY,
+        "passed": PASSED,
+        "longest": LONGEST,
+    }
+    return {"plain": plain_values, "kinds": missed.KINDS, "no_longer": missed.NO_LONGER}
+
+
+def _sendable(secret: str) -> str:
+    """As nginx's configuration can hold it. ValueError for what it would take for something else."""
+    if "$" in secret or not secret.isascii() or not secret.isprintable():
+        raise ValueError("http.front_secret has a letter that nginx cannot send: use plain letters and digits")
+    return secret
 
 
 def _readers(access: AccessRules, tokens: Path | None, shelves: Path) -> dict[str, Any]:
@@ -447,6 +478,14 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "oci_manifest": OCI_MANIFEST,
         "layers": _layers(options),
         "hidden": _HIDDEN,
+        "for_daemon": _FOR_DAEMON,
+        "desk": None
+        if options.desk is None
+        else {
+            "address": address(options.desk.host, options.desk.port),
+            "connect": "500ms",
+            "patience": f"{PATIENCE:.0f}s",
+        },
         "s3": _s3(options),
         "no_body": Sha256.of(b""),
         "bucket": bucket,

@@ -37,6 +37,8 @@ from mirror_sync.front.hub.protocol import (
 )
 from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
+from mirror_sync.front.misses.missed import MODES, missed
+from mirror_sync.front.misses.wish_form import WISHES
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
 from mirror_sync.front.protocols.mirrors import MIRRORS
@@ -62,6 +64,7 @@ HEALTH = Protocol(
 PROTOCOLS = (
     HEALTH,
     CATALOGUE,
+    WISHES,
     TRUST,
     PLAIN,
     CONTENTS,
@@ -114,7 +117,10 @@ class Mounted:
         try:
             return self._listed(asked)
         except Refusal as refused:
-            refusal = self._or_token(refused, asked)
+            told = self._missed(self._or_token(refused, asked), asked)
+            if isinstance(told, Answer):
+                return told
+            refusal = told
             if self._reasons is None:
                 raise self.shaped(refusal, asked.raw_path, asked.origin) from None
             browser = asked.method in GET and "text/html" in asked.headers.get("accept", "").lower()
@@ -140,6 +146,16 @@ class Mounted:
         match = self._table.match(asked.raw_path) if refusal.code == "RepoNotFound" else None
         bare = self.door.knows_tokens and asked.reader.badge is Badge.NONE
         return self.door.wanted(asked.reader) if bare and match is not None and match.route.tagged else refusal
+
+    def _missed(self, refusal: Refusal, asked: FrontRequest) -> Answer | Refusal:
+        """What the daemon says of a repo that is not here, for who asks; nothing of what is decided, which is told."""
+        desk, mode = self._served.desk, self._served.miss
+        if desk is None or mode not in MODES or refusal.code != "RepoNotFound" or refusal.repo is None:
+            return refusal
+        if self._reasons is not None and self._reasons.is_decided(refusal.repo, asked.reader):
+            return refusal
+        match = self._table.match(asked.raw_path)
+        return refusal if match is None else missed(mode, desk, match.route.name, refusal, asked)
 
     def shaped(self, refusal: Refusal, raw_path: str, origin: str = "") -> Refusal:
         """A refusal in the form of the protocol that a raw path belongs to."""

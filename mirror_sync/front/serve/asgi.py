@@ -35,6 +35,7 @@ from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import DOCUMENT_BYTES, Snapshots
+from mirror_sync.front.misses.daemon_desk import DaemonDesk, DeskOptions
 from mirror_sync.front.protocols.mounted import Mounted
 from mirror_sync.front.protocols.s3 import DOOR as S3_DOOR
 from mirror_sync.front.protocols.s3_addresses import addressed, is_marked
@@ -65,6 +66,7 @@ class ServeOptions:
     `limits`: how much one reader may ask. `caching`: how long others may keep an answer.
     `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
     kernels clients are told to trust. `s3_port`: all that is asked there is asked of the S3 door.
+    `desk`: where the daemon is asked about what is not here, None for nowhere.
     """
 
     public_url: str | None = None
@@ -80,6 +82,7 @@ class ServeOptions:
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
     s3_port: int | None = None
+    desk: DeskOptions | None = None
 
 
 _DEFAULTS = ServeOptions()
@@ -108,6 +111,8 @@ def make_app(
         doors=options.doors,
         kernel_publishers=options.kernel_publishers,
         torrents=options.torrents,
+        desk=None if options.desk is None else DaemonDesk(options.desk),
+        miss="404" if options.desk is None else options.desk.mode,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)

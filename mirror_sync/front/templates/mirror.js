@@ -5,6 +5,7 @@ import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
 import hub from 'hub.js';
+import misses from 'misses.js';
 import protocols from 'protocols.js';
 import reasons from 'reasons.js';
 import requests from 'requests.js';
@@ -57,9 +58,12 @@ async function s3(r) {
 
 async function refuse(r, refusal) {
     try {
-        const said = orToken(r, refusal);
-        challenge(r, said);
-        await reasons.refuse(r, said);
+        const said = orToken(r, refusal), found = refusal.repo ? match(answers.pathOf(r)) : null;
+        const told = await misses.told(r, said, found ? found.route.name : '');
+        if (told !== null) {
+            challenge(r, told);
+            await reasons.refuse(r, told);
+        }
     } catch (error) {
         fail(r, error);
     }

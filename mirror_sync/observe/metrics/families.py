@@ -442,6 +442,12 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
         ("target",),
     )
     yield _gauge(
+        "wishes",
+        "Repos that readers of a target have asked for, and that are not mirrored; no series before the first.",
+        (((name,), float(count)) for name, count in readings.wishes.items()),
+        ("target",),
+    )
+    yield _gauge(
         "target_up",
         "1 when a target answered the last time it was asked, which happens twice a minute.",
         (((name,), float(page.up[name])) for name in _scheduled(readings) if name in page.up),

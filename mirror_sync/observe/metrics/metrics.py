@@ -43,6 +43,7 @@ from mirror_sync.observe.tally import Tally
 
 # what a retry can be for: errors that are retryable, and the budget's own word
 CAUSES = ("unreachable", "rate-limited", "rate-limit-budget", "bad-answer", "integrity", "target-unavailable")
+MISSES = ("redirected", "noted", "fetching", "refused")
 WEBHOOKS = ("started", "merged", "ignored", "refused")
 _BY_JOB = (
     ("fetched_bytes", "Bytes that came from upstreams, also those of attempts that were thrown away."),
@@ -88,6 +89,9 @@ class Metrics:
             "roads_left", "Files that a road gave not at all, not to the end, or wrong.", "mirror_job", "upstream"
         )
         self.webhooks = self._counter("webhooks", "Webhooks that came, by what was done about them.", "outcome")
+        self.misses = self._counter(
+            "misses", "Questions of fronts about repos that are not mirrored, by what was said.", "outcome"
+        )
         self._in_flight = Gauge(
             "mirror_sync_transfers_in_flight", "Files on their way.", ["mirror_job"], registry=self.registry
         )
@@ -161,6 +165,8 @@ class Metrics:
             self._waits.labels(cause)
         for outcome in WEBHOOKS:
             self.webhooks.labels(outcome)
+        for outcome in MISSES:
+            self.misses.labels(outcome)
         build = Gauge("mirror_sync_build_info", "1, and which version runs.", ["version"], registry=self.registry)
         build.labels(__version__).set(1)
         start = Gauge("mirror_sync_start_timestamp_seconds", "When this process began.", registry=self.registry)

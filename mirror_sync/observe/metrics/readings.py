@@ -49,6 +49,7 @@ class Readings:
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     `replicas` by target and name.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
+    `wishes`: repos that are asked for in vain, by target.
     """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
@@ -63,3 +64,4 @@ class Readings:
     certificate_ends: float | None = None
     speeds: Mapping[str, Mapping[str, WayPace]] = field(default_factory=dict)
     replicas: Mapping[tuple[str, str], ReplicaFigures] = field(default_factory=dict)
+    wishes: Mapping[str, int] = field(default_factory=dict)

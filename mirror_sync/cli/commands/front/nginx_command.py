@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.at_the_daemon import desk_of
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Target, chosen, command
 from mirror_sync.domain.job.targets import S3Target
@@ -57,9 +58,10 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         tokens=settings.tokens,
         limits=front.limits.limits,
         caching=front.caches.caching,
-        doors=front.doors,
+        doors=front.doors | settings.site.ask.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
         torrents=front.torrent_options,
+        desk=desk_of(settings, name),
         layers=front.layers,
         s3_listen=None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.at_the_daemon import desk_of
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Target, chosen, command
 from mirror_sync.domain.job.targets import DirectoryTarget
@@ -67,9 +68,10 @@ def serve(
         secured=front.tls is not None,
         limits=front.limits.limits,
         caching=front.caches.caching,
-        doors=front.doors,
+        doors=front.doors | settings.site.ask.doors,
         kernel_publishers=frozenset(front.kernel_publishers),
         torrents=front.torrent_options,
+        desk=desk_of(settings, name),
         s3_port=None if front.s3_listen is None else front.s3_listen.port,
     )
     cores = 1 if settings.edge else len(os.sched_getaffinity(0))

@@ -25,6 +25,8 @@ _TRACKER = re.compile(
     r"(?:https?|udp)://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/\-]*)?"
 )
 _BEHIND = re.compile(r"http://(?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?/?")
+_MAILTO = re.compile(r"mailto:[A-Za-z0-9._+\-]+@[A-Za-z0-9.\-]+(?:\?[A-Za-z0-9._~=&%+\-]*)?")
+_UNLINKED = re.compile(r"[^!-~]")
 _PREFIX = re.compile(r"[^\s?#%\\]*")
 
 
@@ -72,6 +74,15 @@ def tracker(text: str) -> str:
     """Where clients of BitTorrent announce themselves: BEP 3, by UDP BEP 15."""
     if _TRACKER.fullmatch(text) is None:
         raise ValueError("must be an address like http://tracker.example.org:6969/announce, or udp:// or https://")
+    return text
+
+
+def page(text: str) -> str:
+    """What a link of a page leads to: an http(s) address with whatever path and query, or a mailto: address."""
+    if _MAILTO.fullmatch(text):
+        return text
+    if _WITH_USER.match(text) or _place(text) is None or _UNLINKED.search(text):
+        raise ValueError("must be an address like https://tickets.example.org/new, or mailto:someone@example.org")
     return text
 
 

@@ -1,0 +1,22 @@
+"""Where a front of a jobs.yaml finds the daemon that it asks about what is not mirrored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
+    from mirror_sync.front.misses.daemon_desk import DeskOptions
+
+_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared
+
+
+def desk_of(settings: Settings, target: str) -> DeskOptions | None:
+    """How a front of a target asks it; None where it asks nothing. `check` wants what is missing then."""
+    from mirror_sync.front.misses.daemon_desk import DeskOptions
+
+    http, secret = settings.http, settings.http.asked_by
+    if http.listen is None or secret is None or not (settings.front.miss != "404" or settings.site.ask.form):
+        return None
+    host = _EVERYWHERE.get(http.listen.host, http.listen.host)
+    return DeskOptions(settings.front.miss, target, host, http.listen.port, secret)

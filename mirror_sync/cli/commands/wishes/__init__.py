@@ -1,0 +1,1 @@
+"""What readers want, and how they get it."""

@@ -1,0 +1,64 @@
+"""What becomes of a refusal because a repo is not here, or not here for who asks: both are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mirror_sync.domain.repo import Repo
+from mirror_sync.front.hub import answers
+from mirror_sync.front.hub.answers import Answer, Refusal
+from mirror_sync.front.hub.desk_answer import Asks
+from mirror_sync.front.hub.front_request import FrontRequest
+
+MODES = ("redirect", "ask", "fetch")  # of front.miss, beside 404
+# What is asked for by a route of the Hub's; what no client needs end to end is a 404 as ever.
+KINDS = {
+    "file": "file",
+    "repo": "info",
+    "revision": "info",
+    "tree": "info",
+    "refs": "info",
+    "auth_check": "info",
+    "xet_token": "info",
+    "page": "page",
+}
+NOBODY = {
+    "ask": "",
+    "redirect": "; it cannot be told now where else it is: the mirror's daemon does not answer",
+    "fetch": "; it cannot be brought now: the mirror's daemon does not answer",
+}
+_LEAVES, _WAITS = 307, 503
+# Of a repo that is elsewhere: what its upstream has not, either.
+NO_LONGER = {
+    "EntryNotFound": "Entry not found: neither here nor at the upstream",
+    "RevisionNotFound": "Revision not found: neither here nor at the upstream",
+}
+
+
+def missed(mode: str, desk: Asks, route: str, refusal: Refusal, asked: FrontRequest) -> Answer | Refusal:
+    """The redirect, or the refusal with what the daemon has to say. `refusal` is of a repo that is not published."""
+    what, repo = KINDS.get(route), refusal.repo
+    if what is None or repo is None or asked.method not in ("GET", "HEAD") or (what == "page" and mode != "ask"):
+        return refusal
+    said = desk(what, f"{repo.kind}:{repo.id}", asked)
+    if said is None:
+        return _worded(refusal, f"{refusal.message}{NOBODY[mode]}", repo)
+    if said.status == _LEAVES and "Location" in said.headers:
+        return Answer(_LEAVES, {**said.headers, "Cache-Control": answers.NEVER})
+    if said.code:
+        return Refusal(said.status, NO_LONGER.get(said.code, refusal.message), said.code, **_named(said.headers))
+    if said.status == _WAITS:
+        waits = Refusal(_WAITS, said.message)
+        waits.headers["Retry-After"] = said.headers.get("Retry-After", "10")
+        return waits
+    return _worded(refusal, f"{refusal.message}{'; ' if said.message else ''}{said.message}", repo)
+
+
+def _named(headers: Mapping[str, str]) -> dict[str, str]:
+    return {"X_Repo_Commit": headers["X-Repo-Commit"]} if "X-Repo-Commit" in headers else {}
+
+
+def _worded(refusal: Refusal, message: str, repo: Repo) -> Refusal:
+    told = Refusal(refusal.status, message, refusal.code, form=refusal.form)
+    told.headers, told.repo = refusal.headers, repo
+    return told

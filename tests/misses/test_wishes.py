@@ -1,0 +1,171 @@
+"""What is wished for is bounded, told to the operator, shown without who asked, and granted in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mirror_sync.config.jobs_edit import add_repo
+from mirror_sync.config.load import load
+from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import ConfigError, UsageError
+from mirror_sync.state import wishes as wishes_module
+from mirror_sync.state.wishes import Missed, Wishes
+from tests.front.guarded import TOKENS, bearer
+from tests.misses.world import World
+
+ONE = Repo.parse("acme/one")
+
+
+@pytest.fixture
+def wishes(tmp_path: Path) -> Iterator[Wishes]:
+    made = Wishes(tmp_path)
+    yield made
+    made.close()
+
+
+def test_whoever_asks_for_many_names_pushes_out_their_own_and_nobody_elses(
+    wishes: Wishes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wishes_module, "MOST_OF_ONE", 5)
+    monkeypatch.setattr(wishes_module, "MOST", 8)
+    wishes.note("disk", ONE, "token jane", "2026-01-01T00:00:00Z")
+    for number in range(20):
+        wishes.note("disk", Repo.parse(f"some/n{number}"), "address 00", f"2026-01-02T00:00:{number:02}Z")
+    assert {one.repo.id for one in wishes.all()} == {"acme/one", *(f"some/n{number}" for number in range(15, 20))}
+    for number in range(20):
+        wishes.note("disk", Repo.parse(f"other/n{number}"), f"address {number}", f"2026-01-03T00:00:{number:02}Z")
+    assert len(wishes.all()) == 8, "all of them have a bound as well: the oldest go"
+
+
+def test_wishes_add_up_by_who_asks_and_what_a_log_tells_never_twice(wishes: Wishes) -> None:
+    for who in ("token jane", "token jane", "address 00"):
+        wishes.note("disk", ONE, who, "2026-01-01T00:00:00Z")
+    for count in (4, 3):
+        wishes.count("disk", [Missed(ONE, count, "2026-01-05T00:00:00Z")])
+    wishes.judge("disk", ONE, "licence mit is in licenses.allow", "allowed")
+    (found,) = wishes.all("disk")
+    assert (found.count, found.last, found.outcome) == (7, "2026-01-05T00:00:00Z", "allowed")
+    assert set(found.askers) == {"token jane", "address 00", "traffic"}
+    assert wishes.all("elsewhere") == ()
+    assert wishes.close_wish("disk", ONE) == 3
+    assert (wishes.all(), wishes.verdict("disk", ONE)) == ((), None)
+
+
+HEAD = """# ours
+version: 1
+upstreams: {hub: {kind: huggingface}}
+targets: {disk: {url: "file:mirror"}}
+licenses: {allow: [mit]}
+defaults: {upstream: hub}
+"""
+BLOCK = """jobs:
+  - name: a  # first
+    repos:
+      - acme/one   # why
+      - acme/two
+      # the end
+    workers: 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("jobs", "after"),
+    [
+        (BLOCK, BLOCK.replace("acme/two\n", "acme/two\n      - new/one\n")),
+        ("jobs: [{name: a, repos: [acme/one]}]\n", "jobs: [{name: a, repos: [acme/one, new/one]}]\n"),
+        ("jobs: [{repos: [acme/one, ], name: a}]", "jobs: [{repos: [acme/one, new/one], name: a}]"),
+        (
+            "jobs:\n- name: a\n  repos:\n  - acme/one\n- {name: b, repos: [b/b]}",
+            "jobs:\n- name: a\n  repos:\n  - acme/one\n  - new/one\n- {name: b, repos: [b/b]}",
+        ),
+        ("jobs:\n- name: a\n  repos:\n  - acme/one", "jobs:\n- name: a\n  repos:\n  - acme/one\n  - new/one\n"),
+        (
+            "jobs:\n- name: a\n  repos: [\n    acme/one,  # x\n    acme/two  # y, z\n  ]\n",
+            "jobs:\n- name: a\n  repos: [\n    acme/one,  # x\n    acme/two  # y, z\n  , new/one]\n",
+        ),
+    ],
+)
+def test_a_grant_adds_one_repo_and_leaves_every_other_byte(tmp_path: Path, jobs: str, after: str) -> None:
+    path = tmp_path / "jobs.yaml"
+    for ends in ("\n", "\r\n"):
+        path.write_bytes((HEAD + jobs).replace("\n", ends).encode())
+        path.chmod(0o640)
+        found = add_repo(load(path, {}), "a", Repo.parse("new/one"), {})
+        assert [str(one) for one in found.jobs[0].repos][-1] == "new/one"
+        assert path.read_bytes() == (HEAD + after).replace("\n", ends).encode()
+        assert path.stat().st_mode & 0o777 == 0o640
+    assert [one.name for one in tmp_path.iterdir()] == ["jobs.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "job", "repo", "why"),
+    [
+        ("jobs: [{name: a, repos: [acme/one]}]", "b", "x/y", "has no job 'b'; it has: a"),
+        ("jobs: [{name: a, repos: [acme/*]}]", "a", "acme/two", "names acme/two already"),
+        ("jobs: [{name: a, repos: [acme/one, '!x/*']}]", "a", "x/y", "denies it; take that out first"),
+        (
+            "jobs: [{name: a, repos: &r [acme/one]}, {name: b, repos: *r, target: o}]",
+            "a",
+            "x/y",
+            "add to its repos: x/y",
+        ),
+        ("jobs: [{name: a, select: {author: acme, limit: 3}}]", "a", "x/y", "add to its repos: x/y"),
+        ("jobs: [{name: a, upstream: ms, repos: [acme/one]}]", "a", "space:x/y", "jobs.yaml:"),
+    ],
+)
+def test_what_cannot_be_granted_changes_nothing_and_says_why(
+    tmp_path: Path, jobs: str, job: str, repo: str, why: str
+) -> None:
+    path = tmp_path / "jobs.yaml"
+    more = (
+        ('"file:mirror"}', '"file:mirror"}, o: {url: "file:o"}'),
+        ("upstream: hub}", "upstream: hub, target: disk}"),
+    )
+    head = HEAD.replace("huggingface}", "huggingface}, ms: {kind: modelscope}")
+    for old, new in more:
+        head = head.replace(old, new)
+    path.write_text(head + jobs, encoding="utf-8")
+    with pytest.raises((UsageError, ConfigError)) as raised:
+        add_repo(load(path, {}), job, Repo.parse(repo), {})
+    assert why in str(raised.value)
+    assert f".{path.name}." not in str(raised.value), "a fault is told as one of jobs.yaml"
+    assert path.read_text(encoding="utf-8") == head + jobs
+    assert [one.name for one in tmp_path.iterdir()] == ["jobs.yaml"]
+
+
+def test_wanted_names_what_everybody_might_read_to_everybody_and_never_who_asked(notes: World) -> None:
+    for name in ("pub/sought", "team/sought"):
+        notes.front.ask("GET", f"/{name}/resolve/main/x", bearer(TOKENS["developers"]))
+    notes.desk.program.publish_catalogue("disk")
+    for role, names in (("", {"pub/sought"}), ("admins", {"pub/sought", "team/sought"})):
+        page = notes.front.ask("GET", "/-/wanted.html", bearer(TOKENS.get(role, "")))
+        text = page.body.decode()
+        assert {name for name in ("pub/sought", "team/sought") if name in text} == names, role
+        assert "the-developers" not in text
+        assert "pub/here" not in text
+    assert notes.front.get("/-/asked.html").status == 200
+    missing = notes.front.get("/pub/none/resolve/main/x", Accept="text/html")
+    assert (missing.status, b'action="../../../../-/ask" method="post"' in missing.body) == (404, True)
+    assert "form-action 'self'" in (missing.header("Content-Security-Policy") or "")
+
+
+@pytest.mark.parametrize(
+    ("said", "wants"),
+    [
+        ("front: {miss: ask}", "front.miss: ask is done by the daemon, which answers only fronts that know its secret"),
+        ("front: {miss: fetch}\nhttp: {listen: none, front_secret: abcd1234}", "an address in http.listen"),
+        ("site: {ask: {form: true}}", "site.ask.form: the daemon notes what is asked for"),
+        ("site: {enabled: false, ask: {form: true}}\nhttp: {front_secret: abcd1234}", "is a part of the catalogue"),
+        ("site: {ask: {url: 'javascript:alert(1)'}}", "https://tickets.example.org/new"),
+        ("front: {miss: proxy}", "front.miss"),
+    ],
+)
+def test_check_says_what_a_miss_wants(tmp_path: Path, said: str, wants: str) -> None:
+    path = tmp_path / "jobs.yaml"
+    path.write_text(HEAD + "jobs: [{name: a, repos: [acme/one]}]\n" + said, encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        load(path, {})
+    assert wants in str(raised.value)
