@@ -2,7 +2,7 @@
 
 Fields: `time` (ISO 8601), `client` (address), `user` (the name of the token), `method`, `uri` (raw, as the client sent
 it), `status`, `bytes` (of the body that was sent), `seconds`, `range` (the request's header), `commit` (the answer's
-X-Repo-Commit), `agent`.
+X-Repo-Commit), `agent`, `door` (`s3` where that was asked, whose addresses are as the Hub's; else empty).
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ from mirror_sync.front.hub.hub_api import HUB
 from mirror_sync.front.hub.protocol import Match, RouteTable
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
+from mirror_sync.front.protocols.s3 import DOOR as S3_DOOR
+from mirror_sync.front.protocols.s3 import S3
+from mirror_sync.front.protocols.s3_addresses import address_of
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _KINDS = {word: kind for kind in Kind for word in (kind.plural, kind.place)}
@@ -42,7 +45,8 @@ _FROM_THE_START = ("", "-", "bytes=0-")
 BEARS_KEY = re.compile(r"(?i)(?:^|&)(?:x-amz-credential|awsaccesskeyid)=")
 """Of a presigned address of S3, whose key is a token here: its query is in no log. In nginx.conf.j2, too."""
 _ROUTES = RouteTable((MODELSCOPE, OCI, HUB))
-_FILES = ("file", "raw", "ms_file", "oci_blob")
+_S3_ROUTES = RouteTable((S3,))
+_FILES = ("file", "raw", "ms_file", "oci_blob", "s3_object")
 _LOOKS_FIRST = "ollama/"  # its first GET of a blob wants the answer's Location alone; then come ranges
 
 
@@ -71,7 +75,9 @@ def hit_of(line: str) -> Hit | None:
     """What a line says; None for what asks for nothing of a repo. ValueError for a line that is not of this log."""
     try:
         entry = json.loads(line)
-        raw_path = str(entry["uri"]).partition("?")[0]
+        raw_path, _, query = str(entry["uri"]).partition("?")
+        if entry.get("door") == S3_DOOR:  # programs before wrote no door, and what was asked of it is as nothing
+            return _hit(entry, _S3_ROUTES.match(address_of(str(entry["method"]), raw_path, query, tokens=False)))
         return _hit(entry, _ROUTES.match(raw_path))
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no line of a front's log: {error!r}") from None
@@ -205,6 +211,7 @@ def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
         "range": headers.get("range", ""),
         "commit": answer.commit,
         "agent": headers.get("user-agent", ""),
+        "door": scope.get("mirror_sync.door", ""),
     }
     return json.dumps(fields, ensure_ascii=True)
 
