@@ -16,6 +16,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.keep import Keep, ReadTimes
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.repo import Repo
@@ -82,7 +83,7 @@ class Target:
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
     that needs, `refill` how far they have filled the index. `audit`: where it is written what is done there; `seal`:
-    what is done with a refs.json before it is put.
+    what is done with a refs.json before it is put. `keep` bounds what it holds.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Target:
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
+    keep: Keep | None = None
     withheld: Withheld = field(default_factory=Withheld, repr=False, compare=False)
     refs_lock: Callable[[Repo], AbstractContextManager[object]] = field(
         default_factory=RepoLocks, repr=False, compare=False
@@ -143,7 +145,8 @@ class RunContext:
     what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by which it
     is done; None where there is none. `tokens` are those of readers; None where there are none, or nobody can tell.
     `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of a job are worked on by the
-    threads of this process.
+    threads of this process. `reads`: who is known to read a target now, counted when it is asked. `ordered`: the repos
+    that a person has asked this run for.
     """
 
     sources: Mapping[str, Source]
@@ -165,6 +168,8 @@ class RunContext:
     tokens: Callable[[], Sequence[AccessToken] | None] = lambda: None
     signer: str = ""
     repos_at_once: int = REPOS_AT_ONCE
+    reads: Callable[[Target], ReadTimes] = lambda target: ReadTimes()
+    ordered: frozenset[Repo] = frozenset()
 
     @property
     def by(self) -> Actor:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, Union
 from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
+from mirror_sync.config.keys.keep_entry import KeepEntry
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
+from mirror_sync.domain.job.keep import Keep
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.job.upstreams import (
     DirectoryUpstream,
@@ -418,6 +420,15 @@ class PrunedKeys(Keys):
         examples=["48h"],
         json_schema_extra={"default": "48h"},
     )
+    keep: KeepEntry | None = Field(
+        default=None,
+        description="How many bytes it may hold; where it holds more, prune lets go of what was read longest ago.",
+        examples=[{"bytes": "200GB", "logs": ["/var/log/mirror-front/access.log*"]}],
+    )
+
+
+def _bound(entry: KeepEntry | None, base: Path) -> Keep | None:
+    return None if entry is None else entry.keep(base)
 
 
 class FolderEntry(PrunedKeys):
@@ -434,7 +445,7 @@ class FolderEntry(PrunedKeys):
 
     def target(self, base: Path) -> DirectoryTarget:
         """What the entry stands for; `base` is the folder of jobs.yaml."""
-        return DirectoryTarget(base / self.url, self.grace)
+        return DirectoryTarget(base / self.url, self.grace, _bound(self.keep, base))
 
 
 class BucketEntry(PrunedKeys):
@@ -480,8 +491,8 @@ class BucketEntry(PrunedKeys):
         examples=[True],
     )
 
-    def target(self, _: Path) -> S3Target:
-        """What the entry stands for."""
+    def target(self, base: Path) -> S3Target:
+        """What the entry stands for; `base` is the folder of jobs.yaml."""
         return S3Target(
             bucket=self.url.name,
             prefix=self.url.prefix,
@@ -494,6 +505,7 @@ class BucketEntry(PrunedKeys):
             multipart=self.multipart,
             confirm=self.confirm,
             grace=self.grace,
+            keep=_bound(self.keep, base),
         )
 
 

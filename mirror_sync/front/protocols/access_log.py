@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,6 +26,7 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirror_sync.domain.content.keys import BLOBS
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Kind, Repo
@@ -47,6 +49,8 @@ BEARS_KEY = re.compile(r"(?i)(?:^|&)(?:x-amz-credential|awsaccesskeyid)=")
 _ROUTES = RouteTable((MODELSCOPE, OCI, HUB))
 _S3_ROUTES = RouteTable((S3,))
 _FILES = ("file", "raw", "ms_file", "oci_blob", "s3_object")
+_BY_DIGEST = f"/{BLOBS}"
+_OK, _REFUSED = 200, 400
 _LOOKS_FIRST = "ollama/"  # its first GET of a blob wants the answer's Location alone; then come ranges
 
 
@@ -71,26 +75,47 @@ def count_hits(lines: Iterable[str], add: Callable[[Hit], None]) -> tuple[int, i
     return count, unread
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`hit`: what a line says of a repo, None for nothing. `whole`: no door's reads are left out where such lines are.
+
+    `unnamed`: content was given by its digest alone, of whatever repos.
+    """
+
+    at: datetime
+    hit: Hit | None
+    whole: bool
+    unnamed: bool
+
+
 def hit_of(line: str) -> Hit | None:
     """What a line says; None for what asks for nothing of a repo. ValueError for a line that is not of this log."""
+    return line_of(line).hit
+
+
+def line_of(line: str) -> LogLine:
+    """A line of the log, as it is read. ValueError for one that is not of this log."""
     try:
         entry = json.loads(line)
-        raw_path, _, query = str(entry["uri"]).partition("?")
+        at, (raw_path, _, query) = _time(str(entry["time"])), str(entry["uri"]).partition("?")
         if entry.get("door") == S3_DOOR:  # programs before wrote no door, and what was asked of it is as nothing
-            return _hit(entry, _S3_ROUTES.match(address_of(str(entry["method"]), raw_path, query, tokens=False)))
-        return _hit(entry, _ROUTES.match(raw_path))
+            match = _S3_ROUTES.match(address_of(str(entry["method"]), raw_path, query, tokens=False))
+        else:
+            match = _ROUTES.match(raw_path)
+        unnamed = raw_path.startswith(_BY_DIGEST) and _OK <= int(entry["status"]) < _REFUSED
+        return LogLine(at, _hit(entry, at, match), "door" in entry, unnamed)
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no line of a front's log: {error!r}") from None
 
 
-def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
+def _hit(entry: dict[str, Any], at: datetime, match: Match | None) -> Hit | None:
     repo = None if match is None else _repo(match.fields)
     if match is None or repo is None:
         return None
     commit, wanted = str(entry["commit"]), entry["range"]
     looks = match.route.name == "oci_blob" and str(entry.get("agent", "")).startswith(_LOOKS_FIRST)
     return Hit(
-        at=_time(str(entry["time"])),
+        at=at,
         client=str(entry["client"]),
         repo=repo,
         commit=CommitId(commit) if CommitId.matches(commit) else None,

@@ -34,6 +34,8 @@ class Readings:
     `signing`: of each target in which jobs.yaml has a key sign, the fingerprint of the one that signed last, and since
     when, in ISO 8601; empty before the first time. `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
+    `keeps`: of each target with a bound what its last prune came to, by a word of that report: `limit` and `left` in
+    bytes, `repos` that went, and `since` in seconds since 1970 where reads are counted.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     """
 
@@ -47,3 +49,4 @@ class Readings:
     signing: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refused: Mapping[tuple[str, str], int] = field(default_factory=dict)
     certificate_ends: float | None = None
+    keeps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
