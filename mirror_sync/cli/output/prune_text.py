@@ -52,11 +52,13 @@ def keep_text(keep: Mapping[str, Any], *, dry_run: bool = False) -> str:
     bound = f"target {name} may hold {in_bytes(limit)} and holds {in_bytes(left if keep['repos'] else held)}"
     gone = counted(len(keep["repos"]), "repo")
     went = f", once {gone} would be let go of" if dry_run else f", after {gone} had been let go of"
-    said = f"{bound}{went if keep['repos'] else ''}."
+    said = f"{bound}{went if keep['repos'] else ''}"
     if keep["problem"]:
-        said += f" Nothing more was let go of: {plain(keep['problem'])}." if held > limit else ""
+        return f"{said}; nothing is let go of, since it is not known what is read: {plain(keep['problem'])}."
+    if left <= limit:
+        return f"{said}."
     stays = "; ".join(f"{counted(count, 'repo')}: {why}" for why, count in sorted(keep["stays"].items()))
-    return f"{said} What stays: {stays}." if stays and left > limit else said
+    return f"{said}, which is {in_bytes(left - limit)} too much. What stays: {stays}."
 
 
 def _left(report: PruneReport) -> Iterator[str]:

@@ -18,7 +18,7 @@ _COLORS = {
     "held": 33,
     "refused": 35,
     "interrupted": 33,
-    "let-go": 36,
+    "dormant": 36,
     "published": 32,
     "unchanged": 2,
     "faulty": 31,

@@ -74,7 +74,7 @@ class LetGoRepo:
 class KeepReport:
     """What came of the bound of a target: `bytes` were held of `limit`, `left` are, or would be, afterwards.
 
-    `problem`: why nothing could be let go of, or not enough. `stays` counts repos by why they stay. `since`: from when
+    `problem`: why nothing could be let go of. `stays` counts repos by why they stay. `since`: from when
     on reads are counted without a gap, in ISO 8601, None for not.
     """
 

@@ -351,7 +351,7 @@ class RepoState(StrEnum):
     GONE = "gone"  # upstream no longer gives it; what was published before stays
     HELD = "held"
     REFUSED = "refused"
-    LET_GO = "let-go"  # nobody had read it for long, and the target needed room: it comes when somebody asks for it
+    DORMANT = "dormant"  # nobody had read it for long, and the target needed room: it comes when somebody asks for it
     INTERRUPTED = "interrupted"  # in the midst of its first publication: what came is kept
     ELSEWHERE = "elsewhere"  # published into what was the job's target before
     NEVER = "never"  # no run has looked at it
@@ -366,7 +366,7 @@ class RepoState(StrEnum):
         if outcome is RepoOutcome.HELD and (code in _GONE or (code == PRIVATE and was_published)):
             return cls.GONE
         if outcome is RepoOutcome.HELD and code == LET_GO:
-            return cls.LET_GO
+            return cls.DORMANT
         return cls(outcome)
 
     @property

@@ -99,10 +99,7 @@ class LettingGo:
         going = tuple(enough(repos.going, lambda one: sizes[one.repo], held - self.keep.bytes))
         gone = tuple(self._told(one, sizes[one.repo]) for one in going)
         left = held - sum(one.bytes for one in gone)
-        problem = f"{left - self.keep.bytes:,} bytes too many stay" if left > self.keep.bytes else ""
-        return Leaving(
-            going, replace(told, bytes=held, left=left, repos=gone, stays=dict(repos.stays), problem=problem)
-        )
+        return Leaving(going, replace(told, bytes=held, left=left, repos=gone, stays=dict(repos.stays)))
 
     def let_go(self, one: Candidate, letting: Letting) -> tuple[CommitId, ...]:
         """Un-publish a repo with one PUT, decided again under its lock; nothing where it is not as it was.
