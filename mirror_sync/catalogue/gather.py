@@ -28,7 +28,7 @@ from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.job.keep import LET_GO
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc

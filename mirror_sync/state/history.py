@@ -23,7 +23,6 @@ from typing import Any
 from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.content.tombstone import withdrawn_reason
 from mirror_sync.domain.freshness import LastCheck
-from mirror_sync.domain.job.keep import LET_GO
 from mirror_sync.domain.outcome.events import (
     Care,
     Event,
@@ -36,6 +35,7 @@ from mirror_sync.domain.outcome.events import (
     RunStarted,
     Tended,
 )
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mirror_sync.domain.job.keep import KeepReport
+from mirror_sync.domain.outcome.keep_report import KeepReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.owners import write_anew

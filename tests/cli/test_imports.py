@@ -37,13 +37,13 @@ NETWORK = {"http.client", "mirror_sync.net", "ssl"}
 # libraries, and for what is added; who raises a number has seen by `python -X importtime` what for.
 COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
-    ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 105, 330),
-    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 135, 470),
-    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 170, 530),
-    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 253, 610),
-    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 280, 670),
+    ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 107, 330),
+    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 138, 470),
+    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 175, 530),
+    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 257, 610),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 284, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 296, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 299, 690)
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ TARGET_FAULTS = [
     ),
     (
         "{url: x, keep: {bytes: 0, logs: [a]}}",
-        "30: targets.it.keep: bytes: 0 is no bound; write what the target may hold, as 200GB",
+        "38: targets.it.keep.bytes: 0 is no bound; write what may be held, as 200GB",
     ),
     ("{url: x, keep: {bytes: 1GB, logs: [a], by: size}}", "58: targets.it.keep.by: 'size' is not last-read"),
     (

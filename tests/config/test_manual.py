@@ -22,6 +22,7 @@ SECTIONS = {
     "another mirror": ("MirrorEntry",),
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
+    "keep": ("KeepEntry",),
     "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "OciEntry", "TorrentsEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),

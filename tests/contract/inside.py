@@ -190,6 +190,7 @@ def _told() -> CollectorRegistry:
         disks={"state_dir": Disk(1, 2)},
         unusual={("target", "sweep"): 1},
         counted={"target": 1.0},
+        keeps={"target": {"limit": 1.0, "left": 1.0, "repos": 1.0, "since": 1.0}},
         hindrance="",
         certificate_ends=1.0,
         refused={("target", "no token"): 1},

@@ -14,7 +14,8 @@ from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import BLOBS, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.keep import LET_GO, Keep, ReadTimes
+from mirror_sync.domain.job.keep import Keep, ReadTimes
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import PruneReport, RepoReport
 from mirror_sync.domain.policy.decisions import STRANGER
 from mirror_sync.domain.policy.gone import Gone

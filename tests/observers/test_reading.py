@@ -7,12 +7,12 @@ import json
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from glob import glob
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mirror_sync.app import reading
 from mirror_sync.app.reading import CountReads
 from mirror_sync.domain.content.keys import refs_key
 from mirror_sync.domain.content.refs import Refs
@@ -187,7 +187,7 @@ def test_what_was_counted_goes_on_where_logs_are_put_away_and_reads_back_no_file
 def test_a_log_that_is_put_away_while_it_is_read_is_read_under_its_new_name(
     logs: Logs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, plain = logs.write([*silence(24), line(1, "/acme/a/resolve/main/w")]), reading.glob
+    path, plain = logs.write([*silence(24), line(1, "/acme/a/resolve/main/w")]), glob
     moved: list[str] = []
 
     def listed(pattern: str) -> list[str]:
@@ -197,7 +197,7 @@ def test_a_log_that_is_put_away_while_it_is_read_is_read_under_its_new_name(
             logs.write([])
         return found
 
-    monkeypatch.setattr(reading, "glob", listed)
+    monkeypatch.setattr("mirror_sync.app.reading.glob", listed)
     found = logs.count()
     assert (found.doubt, logs.hours(found.read[A])) == ("", 1)
 

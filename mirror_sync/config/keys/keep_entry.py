@@ -18,7 +18,7 @@ _LEAST_UNREAD, _LEAST_QUIET = timedelta(days=1), timedelta(minutes=10)
 class KeepEntry(Keys):
     """What a target may hold. Where it holds more, prune lets go of the repos that were read longest ago."""
 
-    bytes: scalars.Size = Field(
+    bytes: scalars.Room = Field(
         description="What it may hold: MB, GB, TB (1000) or MiB, GiB, TiB (1024).", examples=["200GB"]
     )
     by: Literal["last-read"] = Field(
@@ -52,8 +52,6 @@ class KeepEntry(Keys):
     @model_validator(mode="after")
     def _of_use(self) -> Self:
         """ValueError for what would let everything go, or could never tell that something is unread."""
-        if not self.bytes:
-            raise ValueError("bytes: 0 is no bound; write what the target may hold, as 200GB")
         if self.unread < _LEAST_UNREAD:
             raise ValueError("unread is less than a day; write 1d or more")
         if not _LEAST_QUIET <= self.quiet < self.unread:

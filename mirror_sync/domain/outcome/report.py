@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from mirror_sync.domain.content.assurance import Assurance
-from mirror_sync.domain.job.keep import LET_GO, KeepReport
 from mirror_sync.domain.outcome.cost import UpstreamCost
+from mirror_sync.domain.outcome.keep_report import LET_GO, KeepReport
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.subject import Subject

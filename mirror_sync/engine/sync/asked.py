@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from mirror_sync.domain.job.keep import LET_GO, ReadTimes
+from mirror_sync.domain.job.keep import ReadTimes
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.times import iso_utc

@@ -17,7 +17,7 @@ from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.job.job import Job, owners, rival
-from mirror_sync.domain.job.keep import LET_GO
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import STALE, WITHDRAWN, RepoOutcome
 from mirror_sync.domain.policy.decisions import STRANGER, RuleKey
 from mirror_sync.domain.policy.gone import Gone

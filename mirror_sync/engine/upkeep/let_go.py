@@ -17,17 +17,9 @@ from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.rewritten import time_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, owners
-from mirror_sync.domain.job.keep import (
-    LET_GO,
-    Candidate,
-    Keep,
-    KeepReport,
-    LetGoRepo,
-    ReadTimes,
-    enough,
-    is_spelled_out,
-    why_it_stays,
-)
+from mirror_sync.domain.job.keep import Keep, ReadTimes
+from mirror_sync.domain.job.letting_go import Candidate, enough, is_spelled_out, why_it_stays
+from mirror_sync.domain.outcome.keep_report import LET_GO, KeepReport, LetGoRepo
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc

@@ -16,8 +16,10 @@ from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import BLOBS, blob_key, blob_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
-from mirror_sync.domain.job.keep import Candidate, Keep, KeepReport
+from mirror_sync.domain.job.keep import Keep
+from mirror_sync.domain.job.letting_go import Candidate
 from mirror_sync.domain.outcome.events import RepoLetGo
+from mirror_sync.domain.outcome.keep_report import KeepReport
 from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded

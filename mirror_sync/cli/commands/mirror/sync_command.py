@@ -10,12 +10,11 @@ import typer
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Jobs, Json, command
-from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import UsageError
 
 if TYPE_CHECKING:
     from mirror_sync.domain.job.job import Job
     from mirror_sync.domain.outcome.report import RunReport
+    from mirror_sync.domain.repo import Repo
 
 
 @command
@@ -45,7 +44,8 @@ def sync(
 def _named(jobs: Sequence[Job], names: Sequence[str]) -> frozenset[Repo]:
     """UsageError for what is no repo, or none of these jobs."""
     from mirror_sync.domain.nearest import did_you_mean
-    from mirror_sync.domain.repo import RepoPattern
+    from mirror_sync.domain.repo import Repo, RepoPattern
+    from mirror_sync.errors import UsageError
 
     found = set[Repo]()
     for name in names:
