@@ -51,7 +51,7 @@ class KeepEntry(Keys):
 
     @model_validator(mode="after")
     def _of_use(self) -> Self:
-        """ValueError for what would let everything go, or could never tell that something is unread."""
+        """ValueError for times by which what is in use could go, or nothing ever."""
         if self.unread < _LEAST_UNREAD:
             raise ValueError("unread is less than a day; write 1d or more")
         if not _LEAST_QUIET <= self.quiet < self.unread:
