@@ -18,7 +18,7 @@ from mirror_sync.domain.repo import Repo
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Leaver:
     """A repo that may go: `at` is when it was last read or published, in seconds; `last` puts it behind all others."""
 
     repo: Repo
@@ -58,7 +58,7 @@ def _is_named(refs: Refs, revision: str) -> bool:
     return any(ref.group == "tags" and revision in (ref.name, ref.ref) for ref in refs.refs)
 
 
-def enough(candidates: Iterable[Candidate], sizes: Callable[[Candidate], int], over: int) -> Iterator[Candidate]:
+def enough(candidates: Iterable[Leaver], sizes: Callable[[Leaver], int], over: int) -> Iterator[Leaver]:
     """The first to go, in their order, until `over` bytes are free. `sizes` are of what no later one names, too."""
     for candidate in candidates:
         if over <= 0:

@@ -18,7 +18,7 @@ from mirror_sync.domain.work import NoChange, Task
 from mirror_sync.engine.context import RunContext, Target
 
 
-class Asked:
+class AskedAgain:
     """Of one target and run: what readers asked for is counted once, when a repo is met that was let go of."""
 
     def __init__(self, context: RunContext, target: Target) -> None:

@@ -42,7 +42,7 @@ from mirror_sync.engine.published import (
 )
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
-from mirror_sync.engine.sync.asked import Asked, let_go_of
+from mirror_sync.engine.sync.asked import AskedAgain, let_go_of
 from mirror_sync.engine.sync.closing import closing, reopens
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
 from mirror_sync.engine.sync.judging import NO_SIDE, Judge, judge_of
@@ -96,7 +96,7 @@ class Decider:
         gone_repos = GoneRepos(target, jobs, TokenCheck(source), context.clock)
         seen = PublishedView(target, context.clock), Presence(context, target)
         judge, recall = judge_of(context, source), context.stages.recall
-        wanted = Asked(context, target).since
+        wanted = AskedAgain(context, target).since
         return cls(source, target, jobs, context.go_on, *seen, judge, gone_repos, recall, mapper, wanted=wanted)
 
     def at(self, context: RunContext, target: Target, jobs: Sequence[Job]) -> Decider:

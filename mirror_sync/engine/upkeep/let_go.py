@@ -18,7 +18,7 @@ from mirror_sync.domain.content.rewritten import time_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, owners
 from mirror_sync.domain.job.keep import Keep, ReadTimes
-from mirror_sync.domain.job.letting_go import Candidate, enough, is_spelled_out, why_it_stays
+from mirror_sync.domain.job.letting_go import Leaver, enough, is_spelled_out, why_it_stays
 from mirror_sync.domain.outcome.keep_report import LET_GO, KeepReport, LetGoRepo
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
@@ -47,7 +47,7 @@ Letting = Callable[[str, Repo, Mapping[CommitId, Sha256]], AbstractContextManage
 class Leaving:
     """Repos that are to go, the first one first, and what is told of the whole."""
 
-    repos: tuple[Candidate, ...]
+    repos: tuple[Leaver, ...]
     told: KeepReport
 
 
@@ -56,7 +56,7 @@ class _Sorted:
     """All repos of a target: those that stay, by why, and those that may go, the first to go first."""
 
     staying: list[Repo] = field(default_factory=list)
-    going: list[Candidate] = field(default_factory=list)
+    going: list[Leaver] = field(default_factory=list)
     stays: Counter[str] = field(default_factory=Counter)
 
 
@@ -93,7 +93,7 @@ class LettingGo:
         left = held - sum(one.bytes for one in gone)
         return Leaving(going, replace(told, bytes=held, left=left, repos=gone, stays=dict(repos.stays)))
 
-    def let_go(self, one: Candidate, letting: Letting) -> tuple[CommitId, ...]:
+    def let_go(self, one: Leaver, letting: Letting) -> tuple[CommitId, ...]:
         """Un-publish a repo with one PUT, decided again under its lock; nothing where it is not as it was.
 
         The note in its place says which repo it was, and since when it is let go of.
@@ -132,14 +132,14 @@ class LettingGo:
     def _why_it_stays(self, repo: Repo, refs: Refs) -> str:
         return why_it_stays(repo, refs, owners(self.jobs, self.target.name, repo), self.keep)
 
-    def _candidate(self, repo: Repo, refs: Refs) -> Candidate:
+    def _candidate(self, repo: Repo, refs: Refs) -> Leaver:
         read, roots = self.reads.read.get(repo), list(refs.snapshots.values())
         rewritten = rewritten_roots(self.target.store, refs)
         times = zip(roots, self.mapper(partial(published_at, self.target.store), roots), strict=True)
         # what is not there, or came a moment ago, is not known to be old
         published = [self.now if at is None else time_of(at, rewritten.get(root)) for root, at in times]
         named = is_spelled_out(repo, owners(self.jobs, self.target.name, repo))
-        return Candidate(repo, refs, max([*published, read or 0.0]), read, named)
+        return Leaver(repo, refs, max([*published, read or 0.0]), read, named)
 
     def _sizes(self, repos: _Sorted, without: Expired) -> tuple[Mapping[Repo, int], int]:
         """By repo the bytes that nothing names which stays or goes later; and the bytes of all that is named.
@@ -171,18 +171,18 @@ class LettingGo:
             self.beat()
             yield stat
 
-    def _told(self, one: Candidate, size: int) -> LetGoRepo:
+    def _told(self, one: Leaver, size: int) -> LetGoRepo:
         read = "" if one.read is None else iso_utc(datetime.fromtimestamp(one.read, UTC))
         return LetGoRepo(str(one.repo), len(one.refs.snapshots), size, read, self._why(one))
 
-    def _why(self, one: Candidate) -> str:
+    def _why(self, one: Leaver) -> str:
         counted = iso_utc(datetime.fromtimestamp(self.reads.since or self.now, UTC))
         if one.read is None:
             return f"nobody has read it since reads are counted, {counted}"
         return f"nobody has read it since {iso_utc(datetime.fromtimestamp(one.read, UTC))}"
 
 
-def commits_of(leaving: Iterable[Candidate]) -> Expired:
+def commits_of(leaving: Iterable[Leaver]) -> Expired:
     """As a rehearsal leaves them out."""
     return {one.repo: tuple(one.refs.snapshots) for one in leaving}
 

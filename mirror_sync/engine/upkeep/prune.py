@@ -17,7 +17,7 @@ from mirror_sync.domain.content.keys import BLOBS, blob_key, blob_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.keep import Keep
-from mirror_sync.domain.job.letting_go import Candidate
+from mirror_sync.domain.job.letting_go import Leaver
 from mirror_sync.domain.outcome.events import RepoLetGo
 from mirror_sync.domain.outcome.keep_report import KeepReport
 from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
@@ -213,7 +213,7 @@ class _Sweep:
         finally:
             self._found.keeps.append(leaving.told.of(gone))
 
-    def _expect(self, one: Candidate, told: KeepReport, digests: Iterable[Sha256]) -> None:
+    def _expect(self, one: Leaver, told: KeepReport, digests: Iterable[Sha256]) -> None:
         why = next(each.why for each in told.repos if each.repo == str(one.repo))
         self._found.expect(self._target, one.repo, tuple(one.refs.snapshots), digests, why)
 
