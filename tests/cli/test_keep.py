@@ -59,7 +59,7 @@ def test_a_prune_says_what_goes_and_why_and_status_and_metrics_say_it_afterwards
     rehearsed = edge("prune", "--dry-run")
     assert rehearsed.code == 0, rehearsed.err
     assert "let go of: nobody has read it since" in rehearsed.out.replace("\n    ", " ")
-    assert "once 1 repo would be let go of" in rehearsed.out
+    assert "would hold 1.6 MB, once 1 repo had been let go of" in rehearsed.out
     assert not (edge.folder / "state/keep-disk.json").exists()
     pruned = edge("prune")
     assert pruned.code == 0, pruned.err

@@ -49,9 +49,10 @@ def _commits(repo: PrunedRepo) -> str:
 def keep_text(keep: Mapping[str, Any], *, dry_run: bool = False) -> str:
     """What came of the bound of a target in a sentence or two; `keep` is a KeepReport as a document."""
     name, limit, held, left = (keep[word] for word in ("target", "limit", "bytes", "left"))
-    bound = f"target {name} may hold {in_bytes(limit)} and holds {in_bytes(left if keep['repos'] else held)}"
+    holds = "would hold" if dry_run and keep["repos"] else "holds"
+    bound = f"target {name} may hold {in_bytes(limit)} and {holds} {in_bytes(left if keep['repos'] else held)}"
     gone = counted(len(keep["repos"]), "repo")
-    went = f", once {gone} would be let go of" if dry_run else f", after {gone} had been let go of"
+    went = f", once {gone} had been let go of" if dry_run else f", after {gone} had been let go of"
     said = f"{bound}{went if keep['repos'] else ''}"
     if keep["problem"]:
         return f"{said}; nothing is let go of, since it is not known what is read: {plain(keep['problem'])}."
