@@ -61,10 +61,10 @@ def uncounted(targets: Mapping[str, Target], *, by_digest: bool) -> Iterator[Fin
             found = glob(pattern)  # noqa: PTH207  of an absolute pattern
             if not found:
                 yield Finding(
-                    (*trail, "logs"), f"there is no {quoted(pattern)} on this machine: no prune lets anything go here"
+                    (*trail, "logs"), f"there is no {plain(pattern)} on this machine: no prune lets anything go here"
                 )
             elif not any(os.access(path, os.R_OK) for path in found):
-                yield Finding((*trail, "logs"), f"{quoted(pattern)} cannot be read: no prune lets anything go here")
+                yield Finding((*trail, "logs"), f"{plain(pattern)} cannot be read: no prune lets anything go here")
         if target.keep is not None and by_digest:
             said = "what front: {by_digest} gives is of no repo: after each such read counting begins anew"
             yield Finding(trail, said)
