@@ -69,6 +69,7 @@ _MEANINGS = {
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
+    "keep.not-written": "What a prune made of a target's bound is not noted for `status` and metrics; it was done.",
     "tending.failed": "A verify or prune that was due could not be done, or a prune found what needs a person; the "
     "next one is at its time.",
     "site.others-left-out": "What other machines say in status.json cannot be shown; the catalogue leaves it out.",

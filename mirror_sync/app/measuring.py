@@ -38,7 +38,7 @@ class MeasureTraffic:
         """DocumentError where no line of the logs can be read; OSError."""
         store = self._configured.store(target)
         mirrored = frozenset(mirrored_repos(store))
-        traffic, registry = Traffic(mirrored), _RegistryReads(store, mirrored)
+        traffic, registry = Traffic(mirrored), RegistryReads(store, mirrored)
         lines, unread = count_hits(lines_of(logs), lambda hit: traffic.add(registry.plain(hit)))
         if unread and unread == lines:
             raise DocumentError(f"{', '.join(logs)}: no line is of a front's JSON log; what was counted before stays")
@@ -68,7 +68,7 @@ class MeasureTraffic:
             self._alarm(Alarm(target, iso_utc(datetime.now(UTC)), new))
 
 
-class _RegistryReads:
+class RegistryReads:
     """What is read at a registry, as other doors would have it: the repo that was meant, and which blobs are files.
 
     Raises StoreError. It reads an alias for each former name under which something was given, and the documents of each

@@ -11,7 +11,7 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.events import Tended
 from mirror_sync.domain.outcome.replicas import STATUS, ReplicaStatus
-from mirror_sync.domain.outcome.report import WITHDRAWN, RepoStatus
+from mirror_sync.domain.outcome.report import EMPTIED, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import StoreError, StoreUnavailable
 from mirror_sync.state.history import RUNS_KEPT, History
@@ -26,10 +26,12 @@ class LocalMemory:
         self._settings, self._history = settings, history
 
     def status(self) -> tuple[RepoStatus, ...]:
-        """What is remembered of every repo of the jobs that exist now. Of what was taken down nothing is published."""
+        """What is remembered of every repo of the jobs that exist now; of what was taken down, or let go of, nothing is
+        published.
+        """
         names = {job.name for job in self._settings.jobs}
         known = (status for status in self._history().latest() if status.job in names)
-        return tuple(one.emptied() if one.code == WITHDRAWN else one for one in known)
+        return tuple(one.emptied() if one.code in EMPTIED else one for one in known)
 
     def repos_and_runs(self) -> tuple[tuple[RepoStatus, ...], tuple[RunRecord, ...]]:
         """Every repo that a job still names, and the runs, newest first."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mirror_sync.app.configured import Configured
 from mirror_sync.app.trust.auditing import acting
-from mirror_sync.domain.audit_record import Actor
+from mirror_sync.domain.audit_record import Actor, ActorKind
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.outcome.report import PlanReport, RunReport
 from mirror_sync.domain.repo import Repo
@@ -56,6 +56,8 @@ class SyncJobs:
         if repos is not None:
             jobs = tuple(replace(job, only=frozenset(repos)) for job in jobs)
         context = self._context()
+        if repos is not None and actor.kind is ActorKind.USER:
+            context = replace(context, wanted_now=frozenset(repos))
         if until is not None:
             context = replace(context, stop=Until(context.stop, until, context.clock))
         if anew:

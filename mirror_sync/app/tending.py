@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror_sync.app.configured import Configured
@@ -22,8 +23,10 @@ from mirror_sync.engine.upkeep.prune import Prune, sweep_uploads
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreError, UsageError, Vanished
 from mirror_sync.logger import Logger
+from mirror_sync.owners import cause
 from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.state.locks import kept_checkpoint
+from mirror_sync.state.reads_file import keep_last
 
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
@@ -84,9 +87,14 @@ class PruneTargets:
     """Safe for many threads."""
 
     def __init__(
-        self, configured: Configured, context: Callable[[], RunContext], catalogues: Callable[[], Catalogues]
+        self,
+        configured: Configured,
+        context: Callable[[], RunContext],
+        catalogues: Callable[[], Catalogues],
+        state_dir: Path,
     ) -> None:
         self._configured, self._context, self._catalogues = configured, context, catalogues
+        self._state_dir = state_dir
 
     def __call__(self, actor: Actor, *, dry_run: bool = False, everything: str | None = None) -> PruneReport:
         """Remove what nothing refers to any more, and uploads that nobody went on with, for `actor`.
@@ -106,9 +114,18 @@ class PruneTargets:
             return Prune(context, jobs, dry_run=True, everything=everything).run()
         with acting(context, actor, context.targets) as acting_context:
             report = Prune(acting_context, jobs, everything=everything).run()
+        self._remember(report)
         _tell(context, Care.PRUNE, report.ended, report.faults)
         self._catalogues().publish_all({job.target for job in jobs}, report.faults)
         return report
+
+    def _remember(self, report: PruneReport) -> None:
+        """What came of bounds, for `status` and metrics, which can do without."""
+        for keep in report.keeps:
+            try:
+                keep_last(self._state_dir, keep)
+            except OSError as error:
+                _log.warning("keep.not-written", target=keep.target, reason=cause(error, self._state_dir))
 
     def sweep(self) -> None:
         """Remove from every target what uploads have left that nobody went on with for a week.

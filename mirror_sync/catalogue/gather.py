@@ -36,6 +36,7 @@ from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.own.pushed import Pushed, spoken_figure
 from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Repo
@@ -398,7 +399,7 @@ def _fit(text: str) -> str:
 
 
 def _gone(refs: Refs) -> str:
-    if refs.gone is None:
+    if refs.gone is None or refs.gone.code == LET_GO:  # which is a state of what is asked for, and no upstream's doing
         return ""
     return f"upstream no longer gives it ({_word(refs.gone.code)}), since {iso_utc(refs.gone.since)}"
 

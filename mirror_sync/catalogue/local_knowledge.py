@@ -22,6 +22,7 @@ _SAID = {
     RepoState.FAILED: "the last attempt failed",
     RepoState.GATED: "the upstream has admitted no account of this mirror",
     RepoState.GONE: "the upstream no longer gives it",
+    RepoState.DORMANT: "nobody had read it for long, and room was needed; whoever asks for it here brings it back",
     RepoState.INTERRUPTED: "the last run was stopped while it brought this; the next one goes on",
     RepoState.ELSEWHERE: "published into what was the job's target before",
     RepoState.NEVER: "no run has looked at it yet",

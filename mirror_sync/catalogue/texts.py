@@ -47,6 +47,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "state.gone": ("gone upstream", "上游已移除"),
     "state.held": ("held", "暂不发布"),
     "state.refused": ("refused", "不予镜像"),
+    "state.dormant": ("comes when asked for", "按需恢复"),
     "state.interrupted": ("on its way", "正在同步"),
     "state.elsewhere": ("published elsewhere", "发布在别处"),
     "state.never": ("not yet read", "尚未同步"),

@@ -55,6 +55,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     doubts = [
         *cross_checks.warnings(file, draft),
         *target_identity.doubts(tree, base),
+        *target_identity.uncounted(settings.targets, by_digest=settings.front.by_digest),
         *target_identity.openness(settings.state_dir),
         *credentials.doubts(tree, tokens.tokens),
         *credentials.ways(file, settings),

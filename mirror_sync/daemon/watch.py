@@ -32,6 +32,7 @@ from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Disk, Due, Readings, ReplicaFigures
 from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
+from mirror_sync.state.reads_file import last_keep
 from mirror_sync.state.records import RunRecord
 from mirror_sync.state.traffic_file import kept_refused, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES_FILE
@@ -131,7 +132,8 @@ class DaemonWatch:
         budgets, disks = self._current[1].budgets(), dict(self._disks)
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         ends = _certificate_ends(self._current[0])
-        more = self._current[1].speeds(), _replicas(*self._current), _wished(self._current[0])
+        settings, mirror = self._current
+        more = mirror.speeds(), _replicas(*self._current), _wished(settings), keeps_of(settings)
         return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more)
 
     def _jobs(self) -> dict[str, Due]:
@@ -242,6 +244,21 @@ def refused_of(settings: Settings) -> dict[tuple[str, str], int]:
     """What the traffic command has kept of requests that were refused, by target and why."""
     found = {target: kept_refused(settings.state_dir, target) for target in settings.targets}
     return {(target, why): count for target, counts in found.items() for why, count in counts.items()}
+
+
+def keeps_of(settings: Settings) -> dict[str, dict[str, float]]:
+    """What the last prune of each target with a bound came to, by the words of its report."""
+    found: dict[str, dict[str, float]] = {}
+    for name, target in settings.targets.items():
+        kept = None if target.keep is None else last_keep(settings.state_dir, name)
+        if kept is not None:
+            found[name] = {
+                **{word: float(kept[word]) for word in ("limit", "left")},
+                "repos": float(len(kept["repos"])),
+            }
+            if kept["since"] is not None:
+                found[name]["since"] = datetime.fromisoformat(kept["since"]).timestamp()
+    return found
 
 
 def overdue(job: Job, state: JobFigures, now: float) -> float:

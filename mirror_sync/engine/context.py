@@ -16,6 +16,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.keep import Keep, ReadTimes
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.outcome.traffic import WantedRepo
@@ -83,7 +84,7 @@ class Target:
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
     that needs, `refill` how far they have filled the index. `audit`: where it is written what is done there; `seal`:
-    what is done with a refs.json before it is put.
+    what is done with a refs.json before it is put. `keep` bounds what it holds.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Target:
     single_flight: SingleFlight = field(default_factory=SingleFlight, repr=False, compare=False)
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
+    keep: Keep | None = None
     withheld: Withheld = field(default_factory=Withheld, repr=False, compare=False)
     refs_lock: Callable[[Repo], AbstractContextManager[object]] = field(
         default_factory=RepoLocks, repr=False, compare=False
@@ -145,7 +147,8 @@ class RunContext:
     which it is done; None where there is none. `demand` gives what readers of a target asked for, by how many; None
     where nobody counted, and DocumentError where that cannot be read. `tokens` are those of readers; None where there
     are none, or nobody can tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of
-    a job are worked on by the threads of this process.
+    a job are worked on by the threads of this process. `reads`: who is known to read a target now, counted when it is
+    asked. `wanted_now`: the repos that a person has asked this run for.
     """
 
     sources: Mapping[str, Source]
@@ -168,6 +171,8 @@ class RunContext:
     signer: str = ""
     repos_at_once: int = REPOS_AT_ONCE
     demand: Callable[[str], Sequence[WantedRepo] | None] = lambda target: None
+    reads: Callable[[Target], ReadTimes] = lambda target: ReadTimes()
+    wanted_now: frozenset[Repo] = frozenset()
 
     @property
     def by(self) -> Actor:

@@ -26,6 +26,7 @@ from mirror_sync.domain.outcome.events import (
     Care,
     Event,
     RepoFinished,
+    RepoLetGo,
     RepoRestored,
     RepoSigned,
     RepoWithdrawn,
@@ -33,6 +34,7 @@ from mirror_sync.domain.outcome.events import (
     RunStarted,
     Tended,
 )
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.times import iso_utc
@@ -45,7 +47,7 @@ RUNS_KEPT = 10_000
 _TOGETHER = 256  # repos that had not changed, which are written at once
 _LATEST_BY = 1.0  # seconds, by which they are
 CHANGES_KEPT = 100  # of a revision of a repo in a job
-_WRITTEN = RunStarted, RepoFinished, RunFinished, RepoSigned, RepoWithdrawn, RepoRestored, Tended
+_WRITTEN = RunStarted, RepoFinished, RunFinished, RepoSigned, RepoWithdrawn, RepoRestored, RepoLetGo, Tended
 _ASSURANCE = ("signed", "scanned", "scanned_at", "class", "code_files", "code_paths")  # the last columns of a row
 
 # The commit, the files and the last success are those of what is published, also after a failure. A look counts from
@@ -181,6 +183,8 @@ class History:
                 self._write(lambda: self._sign(event))
             case RepoWithdrawn():
                 self._write(lambda: self._take_down(event))
+            case RepoLetGo():
+                self._write(lambda: self._let_go(event))
             case RepoRestored():
                 self._write(lambda: self._restore(event))
             case Tended():
@@ -364,6 +368,14 @@ class History:
             parts = job, event.repo.kind, event.repo.id, revision
             self._remember("", RepoReport(*parts, RepoOutcome.HELD, reason=reason, code=WITHDRAWN), self._now())
 
+    def _let_go(self, event: RepoLetGo) -> None:
+        for job, revision in self._rows_of(event):
+            reason = f"let go of: {event.why}, and the target needed room"
+            report = RepoReport(
+                job, event.repo.kind, event.repo.id, revision, RepoOutcome.HELD, reason=reason, code=LET_GO
+            )
+            self._remember("", report, self._now())
+
     def _restore(self, event: RepoRestored) -> None:
         for job, revision in self._rows_of(event):
             query = "UPDATE repos SET reason = ? WHERE job = ? AND kind = ? AND repo = ? AND revision = ? AND code = ?"
@@ -376,7 +388,7 @@ class History:
             query = "UPDATE repos SET signed = 1 WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
             self._connection.execute(f"{query} AND commit_id IS NOT NULL", key)
 
-    def _rows_of(self, event: RepoSigned | RepoWithdrawn | RepoRestored) -> list[tuple[str, str]]:
+    def _rows_of(self, event: RepoSigned | RepoWithdrawn | RepoRestored | RepoLetGo) -> list[tuple[str, str]]:
         """Jobs and revisions: of another spelling, or a name of long ago, the next run says it."""
         query = "SELECT job, revision FROM repos WHERE kind = ? AND repo = ?"
         rows = self._connection.execute(query, (event.repo.kind, event.repo.id)).fetchall()

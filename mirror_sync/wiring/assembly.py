@@ -19,6 +19,7 @@ from mirror_sync.config.tokens.tokens_file import known_tokens
 from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Bandwidth, Portion
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.keep import ReadTimes
 from mirror_sync.domain.job.targets import DirectoryTarget, Replica, S3Target
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
@@ -102,6 +103,7 @@ class Assembly:
             tokens=partial(known_tokens, self._settings.tokens),
             demand=self._demand,
             signer="" if self._reading else fingerprint_of(self.keys),
+            reads=self._reads,
         )
         if self._settings.edge:
             context = replace(context, memory=MemoryBudget(_EDGE_MEMORY), repos_at_once=1)
@@ -165,6 +167,7 @@ class Assembly:
             seal=seal_of(self.keys, lambda: audit.head, partial(self._sleep, _WRITTEN[type(target)])),
             read_cache=SqliteReadCache(state / "looks.db", place, reading=self._reading),
             audit=audit,
+            keep=target.keep,
         )
 
     def replicated(self, main: Target, replica: Replica) -> Replicated:
@@ -184,6 +187,14 @@ class Assembly:
             seal=lambda _store, _repo, refs: (refs, ()),  # what was signed is copied as it is
         )
         return Replicated(main, of_replica, replica_memory(state, place, reading=self._reading), replica.name)
+
+    def _reads(self, target: Target) -> ReadTimes:
+        if target.keep is None:
+            return ReadTimes()
+        from mirror_sync.app.reading import CountReads  # it knows the doors of fronts, which others do not need
+
+        now = partial(datetime.now, UTC)
+        return CountReads(self._settings.state_dir, now, reading=self._reading)(target.name, target.store, target.keep)
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
         from mirror_sync.app.this_machine import (

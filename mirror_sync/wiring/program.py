@@ -173,7 +173,7 @@ class Mirror:
         """Remove what nothing refers to; its `sweep` what uploads have left."""
         from mirror_sync.app.tending import PruneTargets
 
-        return PruneTargets(self._configured, self._context, self._catalogues)
+        return PruneTargets(self._configured, self._context, self._catalogues, self.settings.state_dir)
 
     @cached_property
     def tend(self) -> TendTargets:

@@ -52,6 +52,20 @@ def test_a_target_without_a_scheme_is_told_which_folder_it_becomes(url: str, tmp
     assert warning.message == f"{becomes}; write './{url}' if that is meant, else s3://..."
 
 
+def test_a_bound_is_told_where_nobody_can_know_here_what_is_read(tmp_path: Path) -> None:
+    keep = "keep: {bytes: 1GB, logs: [logs/one*, logs/two*]}"
+    text = f"{UPSTREAMS}targets: {{t: {{url: ./t, {keep}}}}}\n{LICENSES}{JOBS}front: {{by_digest: true}}\n"
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/one.log").touch()
+    told = (one.message for one in settings(text, tmp_path).warnings)
+    assert sorted(one for one in told if "may read everything" not in one) == [
+        f"there is no {tmp_path}/logs/two* on this machine: no prune lets anything go here",
+        "what front: {by_digest} gives is of no repo: after each such read counting begins anew",
+    ]
+    (tmp_path / "logs/two.log").touch()
+    assert not any("on this machine" in one.message for one in settings(text, tmp_path).warnings)
+
+
 @pytest.mark.parametrize("url", ["./mirror", "../mirror", "/srv/mirror", "file:mirror", "file:///srv/m", "s3://bucket"])
 def test_a_target_that_says_what_it_is_gives_no_doubt(url: str) -> None:
     assert warnings(f"{UPSTREAMS}targets: {{t: {{url: '{url}'}}}}\n{LICENSES}{JOBS}") == []

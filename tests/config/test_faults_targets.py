@@ -30,7 +30,31 @@ TARGET_FAULTS = [
         "{url: x, region: y}",
         "24: targets.it.region: this key is for s3:// targets; remove it, or write url: s3://bucket",
     ),
-    ("{url: x, regon: y}", "24: targets.it.regon: this key is not known; the keys here are replicas, grace and url"),
+    (
+        "{url: x, regon: y}",
+        "24: targets.it.regon: this key is not known; the keys here are keep, replicas, grace and url",
+    ),
+    (
+        "{url: x, keep: {bytes: 1GB}}",
+        '30: targets.it.keep.logs: is missing; write logs: ["/var/log/mirror-front/access.log*"]',
+    ),
+    (
+        "{url: x, keep: {logs: [a], bytes: 1}}",
+        "49: targets.it.keep.bytes: '1' is no size; write 500MB, 16GiB or 0",
+    ),
+    (
+        "{url: x, keep: {bytes: 0, logs: [a]}}",
+        "38: targets.it.keep.bytes: 0 is no bound; write what may be held, as 200GB",
+    ),
+    ("{url: x, keep: {bytes: 1GB, logs: [a], by: size}}", "58: targets.it.keep.by: 'size' is not last-read"),
+    (
+        "{url: x, keep: {bytes: 1GB, logs: [a], unread: 1h}}",
+        "30: targets.it.keep: unread is less than a day; write 1d or more",
+    ),
+    (
+        "{url: x, keep: {bytes: 1GB, logs: [a], quiet: 8d}}",
+        "30: targets.it.keep: quiet is to be 10m at least, and less than unread",
+    ),
     ("{url: 's3://bucket', regon: y}", "36: targets.it.regon: this key is not known; did you mean region?"),
     ("{url: 's3://bucket', region: a b}", "44: targets.it.region: 'a b' must be one word"),
     (

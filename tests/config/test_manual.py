@@ -24,6 +24,7 @@ SECTIONS = {
     "timeouts": ("TimeoutsEntry",),
     "targets": ("FolderEntry", "BucketEntry"),
     "replicas": ("FolderReplicaEntry", "BucketReplicaEntry"),
+    "keep": ("KeepEntry",),
     "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "OciEntry", "TorrentsEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),

@@ -192,6 +192,7 @@ def _told() -> CollectorRegistry:
         speeds={"hub": {"https://a.example": WayPace(0.1, 1.0, 2, 1, taken=True)}},
         unusual={("target", "sweep"): 1},
         counted={"target": 1.0},
+        keeps={"target": {"limit": 1.0, "left": 1.0, "repos": 1.0, "since": 1.0}},
         hindrance="",
         certificate_ends=1.0,
         wishes={"t": 1},

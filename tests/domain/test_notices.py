@@ -59,6 +59,12 @@ def test_being_held_for_another_cause_is_news() -> None:
     assert said(LastState(RepoOutcome.HELD, "license"), LastState(RepoOutcome.HELD, "guard")) == (StateChange.HELD,)
 
 
+def test_what_a_target_has_let_go_of_waits_for_nobody_and_its_return_is_a_publication() -> None:
+    gone, there = LastState(RepoOutcome.HELD, "let-go"), LastState(RepoOutcome.PUBLISHED)
+    assert said(there, gone) == said(None, gone) == ()
+    assert said(gone, there) == (StateChange.PUBLISHED,)
+
+
 @given(st.lists(STATES, min_size=1), STATES)
 def test_the_same_state_again_is_news_only_when_something_was_published(
     states: list[LastState], last: LastState

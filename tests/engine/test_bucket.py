@@ -9,7 +9,10 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.keep import Keep, ReadTimes
 from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.run import sync_jobs
 from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.stores.s3.bucket_store import S3Store
 from tests.engine.workshop import Workshop, job
@@ -57,3 +60,30 @@ def test_what_only_an_expired_snapshot_names_leaves_the_bucket_and_nothing_else(
     assert workshop.files("acme/x") == {"a": b"1", "w": NEW}
     assert workshop.verify(JOB).ok
     assert workshop.sync_one(JOB).outcome == "unchanged"
+
+
+def test_a_repo_that_is_let_go_of_leaves_the_bucket_and_comes_back_to_who_asks(hub: Hub, workshop: Workshop) -> None:
+    every = job("acme/*")
+    hub.model("acme/y", license="mit").commit({"y": LFS(NEW * 2)})
+    assert workshop.sync(every).ok
+    time.sleep(1.1)
+    keep = Keep(len(OLD) + 12_000, ("log",), unread=timedelta(0))
+    target = replace(workshop.context.targets["bucket"], grace=timedelta(0), keep=keep)
+    now = workshop.context.clock().timestamp()
+    reads = ReadTimes(since=1.0, doubt="", read={Repo.parse("acme/x"): now})
+    context = replace(workshop.context, targets={"bucket": target}, reads=lambda _: reads)
+    report = Prune(context, [every]).run()
+    assert report.ok, report.problems
+    assert [one.repo for one in report.keeps[0].repos] == ["acme/y"]
+    assert report.keeps[0].repos[0].bytes >= len(NEW) * 2
+    assert Sha256.of(NEW * 2) not in workshop.blobs()
+    assert workshop.files("acme/x") == {"a": b"1", "w": OLD}
+    assert workshop.verify(every).ok
+    assert {one.repo: one.code for one in sync_jobs(context, [every], [every]).repos} == {
+        "acme/x": "",
+        "acme/y": "let-go",
+    }
+    asking = replace(context, wanted_now=frozenset({Repo.parse("acme/y")}))
+    assert {one.code for one in sync_jobs(asking, [every], [every]).repos} == {""}
+    assert workshop.files("acme/y") == {"y": NEW * 2}
+    assert workshop.verify(every).ok

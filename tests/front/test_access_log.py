@@ -29,7 +29,7 @@ LINE = {
 }  # fmt: skip
 
 
-WRITTEN = ("time", "client", "user", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent")
+WRITTEN = ("time", "client", "user", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent", "door")
 
 
 def line(**changes: object) -> str:
@@ -94,6 +94,34 @@ def test_the_key_of_a_presigned_address_is_in_no_log(tmp_path: Path, front: str)
     assert "hf_secret" not in written
     assert written.count("/models/acme/m0/main/weights?-") == len(signs)
     assert "/models?list-type=2&prefix=plain" in written
+
+
+@pytest.mark.parametrize("front", ["nginx", "serve"])
+def test_what_is_read_by_s3_counts_as_reads_of_the_repos_files(tmp_path: Path, front: str) -> None:
+    store = DirectoryStore(tmp_path / "bucket")
+    published, body = model(store), b"some weights"
+    commit = published.publish({"weights": body, "sub/b": b"b"})
+    marks = {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    key = f"/models/{published.repo.id}/main"
+    with logged(front, tmp_path, store) as (mirror, path):
+        assert mirror.get(f"{key}/weights", **marks).status == 200
+        assert mirror.get(f"{key}/weights", **marks, Range="bytes=1-2").status == 206
+        held = {"If-Match": mirror.get(f"{key}/weights", **marks).headers["etag"]}
+        assert mirror.get(f"{key}/weights", **marks, **held).status == 200
+        assert mirror.get(f"/models?list-type=2&prefix={published.repo.id}/main/").status == 200
+        assert mirror.get("/models/acme/none/main/weights", **marks).status == 404
+        assert mirror.get("/models?location", **marks).status == 200
+        assert mirror.get(f"{key}/weights").status == 404  # no client of S3's: an address of nobody
+    hits: list[Hit] = []
+    assert count_hits(lines_of([str(path)]), hits.append)[1] == 0
+    mine = [hit for hit in hits if hit.repo == published.repo]
+    assert Counter((hit.status, hit.is_file, hit.begins, hit.bytes) for hit in mine if hit.is_file) == {
+        (200, True, True, len(body)): 3,
+        (206, True, False, 2): 1,
+    }
+    assert {hit.commit for hit in mine if hit.is_file} == {commit}
+    assert [hit.status for hit in mine if not hit.is_file] == [200]  # the listing
+    assert [(str(hit.repo), hit.status) for hit in hits if hit not in mine] == [("acme/none", 404)]
 
 
 def test_a_log_that_was_moved_away_is_made_anew_and_one_that_cannot_be_harms_nobody(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ _COLORS = {
     "held": 33,
     "refused": 35,
     "interrupted": 33,
+    "dormant": 36,
     "published": 32,
     "unchanged": 2,
     "faulty": 31,

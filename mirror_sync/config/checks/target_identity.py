@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from glob import glob
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -66,6 +67,23 @@ def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
             yield Finding(
                 ("targets", name, "url"), f"{what}; write {quoted(f'./{url}')} if that is meant, else s3://..."
             )
+
+
+def uncounted(targets: Mapping[str, Target], *, by_digest: bool) -> Iterator[Finding]:
+    """Targets with a bound of which it cannot be known here who reads them, so that nothing is ever let go of."""
+    for name, target in targets.items():
+        trail = ("targets", name, "keep")
+        for pattern in () if target.keep is None else target.keep.logs:
+            found = glob(pattern)  # noqa: PTH207  of an absolute pattern
+            if not found:
+                yield Finding(
+                    (*trail, "logs"), f"there is no {plain(pattern)} on this machine: no prune lets anything go here"
+                )
+            elif not any(os.access(path, os.R_OK) for path in found):
+                yield Finding((*trail, "logs"), f"{plain(pattern)} cannot be read: no prune lets anything go here")
+        if target.keep is not None and by_digest:
+            said = "what front: {by_digest} gives is of no repo: after each such read counting begins anew"
+            yield Finding(trail, said)
 
 
 def openness(state_dir: Path) -> Iterator[Finding]:

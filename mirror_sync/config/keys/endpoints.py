@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
+from mirror_sync.config.keys.keep_entry import KeepEntry
 from mirror_sync.config.keys.limit_entries import OnlyText
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
@@ -549,8 +550,8 @@ class BucketPlace(PrunedKeys):
         examples=[True],
     )
 
-    def target(self, _: Path) -> S3Target:
-        """What the entry stands for."""
+    def target(self, base: Path) -> S3Target:
+        """What the entry stands for; `base` is the folder of jobs.yaml."""
         return S3Target(
             bucket=self.url.name,
             prefix=self.url.prefix,
@@ -632,34 +633,40 @@ ReplicaEntry = Annotated[
 ]
 
 
-class ReplicatedKeys(Keys):
-    """What a target says of its replicas."""
+class PublishedKeys(Keys):
+    """What a target says of what it holds, and of its replicas."""
 
+    keep: KeepEntry | None = Field(
+        default=None,
+        description="How many bytes it may hold; where it holds more, prune lets go of what was read longest ago.",
+        examples=[{"bytes": "200GB", "logs": ["/var/log/mirror-front/access.log*"]}],
+    )
     replicas: tuple[ReplicaEntry, ...] = Field(
         default=(),
         description="Places that all of it is copied to after each run; each is a mirror that a front can serve.",
         examples=[[{"name": "far", "url": "s3://models-far"}]],
     )
 
-    def with_replicas(self, target: Place, base: Path) -> Place:
-        """The target with the replicas that its entry names."""
-        return replace(target, replicas=tuple(entry.replica(base) for entry in self.replicas))
+    def held_by(self, target: Place, base: Path) -> Place:
+        """The target with its bound and the replicas that its entry names."""
+        keep = None if self.keep is None else self.keep.keep(base)
+        return replace(target, keep=keep, replicas=tuple(entry.replica(base) for entry in self.replicas))
 
 
-class FolderEntry(FolderPlace, ReplicatedKeys):
+class FolderEntry(FolderPlace, PublishedKeys):
     """A directory to publish into."""
 
     def target(self, base: Path) -> DirectoryTarget:
         """What the entry stands for; `base` is the folder of jobs.yaml."""
-        return self.with_replicas(FolderPlace.target(self, base), base)
+        return self.held_by(FolderPlace.target(self, base), base)
 
 
-class BucketEntry(BucketPlace, ReplicatedKeys):
+class BucketEntry(BucketPlace, PublishedKeys):
     """A bucket of an S3-compatible store to publish into."""
 
     def target(self, base: Path) -> S3Target:
         """What the entry stands for; `base` is the folder of jobs.yaml."""
-        return self.with_replicas(BucketPlace.target(self, base), base)
+        return self.held_by(BucketPlace.target(self, base), base)
 
 
 if TYPE_CHECKING:

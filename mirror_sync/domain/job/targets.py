@@ -11,17 +11,19 @@ from typing import Literal
 
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.job.hours import Hours
+from mirror_sync.domain.job.keep import Keep
 
 Addressing = Literal["path", "virtual", "auto"]
 
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTarget:
-    """A folder that a job publishes into; `root` is absolute. `grace`: see S3Target."""
+    """A folder that a job publishes into; `root` is absolute. `grace`, `keep`: see S3Target."""
 
     root: Path
     grace: timedelta = timedelta(hours=48)
     replicas: tuple[Replica, ...] = field(default=(), repr=False)  # whoever copies to them is one machine
+    keep: Keep | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class S3Target:
     `sign_parts`: whether every part is hashed once more, into its signature (decision 7). `multipart`: whether large
     files go in parts, rather than in one PUT as they come. `confirm`: whether what was put is looked for before it is
     relied on (decision 20). Unreferenced blobs that are younger than `grace` are spared by a prune. `caching`: what
-    each object says, from when it is put, of how long it may be kept.
+    each object says, from when it is put, of how long it may be kept. `keep` bounds what it holds, by who reads: each
+    machine has its own logs, so that it is no part of what a target is to others.
     """
 
     bucket: str
@@ -49,6 +52,7 @@ class S3Target:
     grace: timedelta = timedelta(hours=48)
     caching: Caching = USUAL
     replicas: tuple[Replica, ...] = field(default=(), repr=False)
+    keep: Keep | None = field(default=None, repr=False)
 
     @property
     def server(self) -> str:

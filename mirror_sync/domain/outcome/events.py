@@ -552,6 +552,20 @@ class RepoWithdrawn(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class RepoLetGo(Event):
+    """A prune has let go of a repo that was not read for long: its target may not hold as much as it does.
+
+    `size` in bytes: what nothing else names, which the prune removes.
+    """
+
+    log_name = "repo.let-go"
+    target: str
+    repo: Repo
+    why: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class RepoSigned(Event):
     """`sign` has found, or made, all snapshots of a repo signed by the key of today."""
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from mirror_sync.domain.content.refs import MAIN, MAINS
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.repo import Kind, Repo
 
@@ -298,8 +299,13 @@ def unmarked(text: str) -> str:
 
 
 def turns(before: LastState | None, report: RepoReport) -> tuple[StateChange, ...]:
-    """What a report changes of what was known; a refusal by policy is an answer, and nobody is told."""
-    was = before.outcome if before else None
+    """What a report changes of what was known; a refusal by policy is an answer, and nobody is told.
+
+    Nor of what a target has let go of, which waits for no person, and of its return but that it is published.
+    """
+    if report.code == LET_GO:
+        return ()
+    was = before.outcome if before and before.code != LET_GO else None
     match report.outcome:
         case RepoOutcome.PUBLISHED:
             return (StateChange.RECOVERED, StateChange.PUBLISHED) if was in _STUCK else (StateChange.PUBLISHED,)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from mirror_sync.domain.content.assurance import Assurance
 from mirror_sync.domain.outcome.cost import UpstreamCost
+from mirror_sync.domain.outcome.keep_report import LET_GO, KeepReport
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind
 from mirror_sync.domain.subject import Subject
@@ -17,6 +18,7 @@ from mirror_sync.errors import Disabled, Gated, NotFoundOrPrivate
 UNCONFIRMED = "second-hand"  # another endpoint than the first said so, while that did not answer
 STALE = "stale-endpoint"  # what another endpoint than the first has is older than what is published, or may be
 WITHDRAWN = "withdrawn"  # a person has taken the repo down
+EMPTIED = frozenset({WITHDRAWN, LET_GO})  # codes of which nothing is published any more
 _GONE = frozenset({NotFoundOrPrivate.code, Disabled.code})  # held only where something is, or was, published
 DOUBTFUL = frozenset({UNCONFIRMED, STALE})  # codes of what the first endpoint, once it answers, may tell otherwise
 
@@ -261,7 +263,10 @@ class VerifyReport:
 
 @dataclass(frozen=True, slots=True)
 class PrunedRepo:
-    """What a prune takes from one repo: snapshots by their commits, and the blobs that only they named."""
+    """What a prune takes from one repo: snapshots by their commits, and the blobs that only they named.
+
+    `why`: what has all of the repo let go of, empty where snapshots have expired.
+    """
 
     target: str
     kind: Kind
@@ -269,6 +274,7 @@ class PrunedRepo:
     snapshots: tuple[str, ...]
     blobs: int = 0
     bytes: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +285,7 @@ class PruneReport:
     unreferenced and within the grace period; `spared` ones were not removed because something else was quicker.
     `problems` are sentences: where there is one, the target needs a person, and less was removed than could be.
     `faults` counts them by target; `ended` are the targets whose prune came to its end, with problems or without.
+    `keeps`: of targets whose bytes are bounded, what came of that.
     """
 
     repos: tuple[PrunedRepo, ...] = ()
@@ -291,6 +298,7 @@ class PruneReport:
     ended: tuple[str, ...] = ()
     dry_run: bool = False
     interrupted: bool = False
+    keeps: tuple[KeepReport, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -344,6 +352,7 @@ class RepoState(StrEnum):
     GONE = "gone"  # upstream no longer gives it; what was published before stays
     HELD = "held"
     REFUSED = "refused"
+    DORMANT = "dormant"  # nobody had read it for long, and the target needed room: it comes when somebody asks for it
     INTERRUPTED = "interrupted"  # in the midst of its first publication: what came is kept
     ELSEWHERE = "elsewhere"  # published into what was the job's target before
     NEVER = "never"  # no run has looked at it
@@ -357,6 +366,8 @@ class RepoState(StrEnum):
             return cls.GATED
         if outcome is RepoOutcome.HELD and (code in _GONE or (code == PRIVATE and was_published)):
             return cls.GONE
+        if outcome is RepoOutcome.HELD and code == LET_GO:
+            return cls.DORMANT
         return cls(outcome)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from mirror_sync.domain.attested import UPSTREAM_ROOT
 from mirror_sync.domain.content.manifest import expect_bytes
@@ -15,6 +16,7 @@ from mirror_sync.domain.content.tombstone import withdrawn_reason
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job, rival
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome
 from mirror_sync.domain.policy.decisions import RuleKey
 from mirror_sync.domain.policy.gone import Gone
@@ -35,6 +37,7 @@ from mirror_sync.engine.published import (
 )
 from mirror_sync.engine.published_names import alias_target
 from mirror_sync.engine.stages import Change, Stage
+from mirror_sync.engine.sync.asked import AskedAgain, let_go_of
 from mirror_sync.engine.sync.closed_repos import with_closed_mark
 from mirror_sync.engine.sync.doubts import Doubts, way_back
 from mirror_sync.engine.sync.gone_repos import GONE, GoneRepos, TokenCheck
@@ -65,7 +68,8 @@ class Decider:
     at a worker's those that publish its repo.
 
     `go_on` raises Interrupted after a stop. `recall` are stages of others, which may know a commit before a byte of it
-    is fetched. `anew`: nothing that is published of the commit is believed, and every blob is looked up.
+    is fetched. `anew`: nothing that is published of the commit is believed, and every blob is looked up. `wanted`:
+    whether somebody has asked for a repo since it was let go of.
     """
 
     source: Source
@@ -79,6 +83,7 @@ class Decider:
     recall: tuple[Stage, ...] = ()
     mapper: Mapper = map
     anew: bool = False
+    wanted: Callable[[Task, datetime], bool] = lambda task, since: False
 
     @classmethod
     def of(
@@ -88,12 +93,14 @@ class Decider:
         gone_repos = GoneRepos(target, jobs, TokenCheck(source), context.clock)
         seen = PublishedView(target, context.clock), Presence(context, target)
         judge, recall = judge_of(context, source), context.stages.recall
-        return cls(source, target, jobs, context.go_on, *seen, judge, gone_repos, recall, mapper)
+        wanted = AskedAgain(context, target).since
+        return cls(source, target, jobs, context.go_on, *seen, judge, gone_repos, recall, mapper, wanted=wanted)
 
     def at(self, context: RunContext, target: Target, jobs: Sequence[Job]) -> Decider:
         """The same with another context, target and jobs; what is asked once a run has been asked."""
         fresh = Decider.of(context, self.source, target, jobs, self.mapper)
-        return replace(fresh, presence=self.presence, gone_repos=self.gone_repos.at(target, jobs))
+        gone_repos = self.gone_repos.at(target, jobs)
+        return replace(fresh, presence=self.presence, gone_repos=gone_repos, wanted=self.wanted)
 
     def check(self, task: Task) -> tuple[Task, Refs, TaskResult | Seen]:
         """The task under the id that its repo is published by, what is published, and what was found.
@@ -133,6 +140,8 @@ class Decider:
     def _check(self, task: Task, refs: Refs) -> TaskResult | Seen:
         if refs.tombstone is not None:
             return taken_down(self.target.store, task.repo, refs.tombstone)
+        if refs.gone is not None and refs.gone.code == LET_GO and not self.wanted(task, refs.gone.since):
+            return let_go_of(refs.gone, task)
         frozen = self.gone_repos.frozen(task, refs)
         if frozen is not None:
             return frozen

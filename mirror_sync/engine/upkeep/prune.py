@@ -10,11 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import BLOBS, blob_key, blob_of
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.job.keep import Keep
+from mirror_sync.domain.job.letting_go import Leaver
+from mirror_sync.domain.outcome.events import RepoLetGo
+from mirror_sync.domain.outcome.keep_report import KeepReport
 from mirror_sync.domain.outcome.report import PrunedRepo, PruneReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
@@ -22,6 +27,7 @@ from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import Mapper
 from mirror_sync.engine.upkeep.expire import Expiry
+from mirror_sync.engine.upkeep.let_go import LettingGo
 from mirror_sync.engine.upkeep.marks import Marks, batches
 from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.vanished import Expected
@@ -99,13 +105,16 @@ class _Count:
         self.repos: list[PrunedRepo] = []
         self.blobs = self.bytes = self.young = self.spared = 0
         self.ended: list[str] = []
+        self.keeps: list[KeepReport] = []
         self._problems: list[str] = []
         self._faults: Counter[str] = Counter()  # by target
         self._of: dict[bytes, int] = {}  # blobs of expired snapshots -> the index of their repo
 
-    def expect(self, target: Target, repo: Repo, commits: tuple[CommitId, ...], digests: Iterable[Sha256]) -> None:
+    def expect(
+        self, target: Target, repo: Repo, commits: tuple[CommitId, ...], digests: Iterable[Sha256], why: str = ""
+    ) -> None:
         self._of |= {bytes.fromhex(digest): len(self.repos) for digest in digests}
-        self.repos.append(PrunedRepo(target.name, repo.kind, repo.id, commits))
+        self.repos.append(PrunedRepo(target.name, repo.kind, repo.id, commits, why=why))
 
     def add(self, stat: Stat, digest: Sha256) -> None:
         self.blobs += 1
@@ -121,7 +130,8 @@ class _Count:
 
     def report(self) -> PruneReport:
         told = tuple(self._problems), dict(self._faults), tuple(self.ended)
-        return PruneReport(tuple(self.repos), self.blobs, self.bytes, self.young, self.spared, *told)
+        found = PruneReport(tuple(self.repos), self.blobs, self.bytes, self.young, self.spared, *told)
+        return replace(found, keeps=tuple(self.keeps))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +164,13 @@ class _Sweep:
         expired = dict(expiry.expired())
         for repo, commits in expired.items():
             self._found.expect(self._target, repo, commits, expiry.digests(repo, commits))
+        if self._target.keep is not None:
+            leaving = self._letting_go(self._target.keep, jobs).leaving(expired)
+            for one in leaving.repos:
+                commits = tuple(one.refs.snapshots)
+                self._expect(one, leaving.told, expiry.digests(one.repo, commits))
+                expired[one.repo] = (*expired.get(one.repo, ()), *commits)
+            self._found.keeps.append(leaving.told)
         marks = Marks(self._target.store, self._published, self._mapper, self._keep_alive, without=expired)
         marks.refresh()
         for stat, digest in self._candidates(marks):
@@ -164,7 +181,9 @@ class _Sweep:
         for repo, commits in list(expiry.expired()):
             self._keep_alive()
             digests = expiry.digests(repo, commits)
-            self._found.expect(self._target, repo, expiry.let_go(repo, self._letting), digests)
+            self._found.expect(self._target, repo, expiry.let_go(repo, partial(self._letting, "retention")), digests)
+        if self._target.keep is not None:
+            self._let_go(self._letting_go(self._target.keep, jobs), expiry)
         marks = Marks(self._target.store, self._published, self._mapper, self._keep_alive)
         self._refresh_marks(marks)
         with self._recheck_at_end(marks):
@@ -173,15 +192,38 @@ class _Sweep:
                 self._remove([(stat, digest) for stat, digest in batch if digest not in marks])
         keep_withdrawn(self._target.store, lambda digest: digest not in marks and self._is_there(digest))
 
+    def _letting_go(self, keep: Keep, jobs: Sequence[Job]) -> LettingGo:
+        reads = self._context.reads(self._target)
+        return LettingGo(self._target, keep, reads, self._published, jobs, self._now, self._mapper, self._keep_alive)
+
+    def _let_go(self, letting_go: LettingGo, expiry: Expiry) -> None:
+        """What is said of it holds for those that went, also where the rest is stopped."""
+        leaving, gone = letting_go.leaving({}), list[Repo]()
+        try:
+            for one in leaving.repos:
+                self._keep_alive()
+                digests = expiry.digests(one.repo, tuple(one.refs.snapshots))
+                if letting_go.let_go(one, self._letting):
+                    gone.append(one.repo)
+                    self._expect(one, leaving.told, digests)
+                    told = next(each for each in leaving.told.repos if each.repo == str(one.repo))
+                    self._context.tell(RepoLetGo(self._target.name, one.repo, told.why, told.bytes))
+        finally:
+            self._found.keeps.append(leaving.told.of(gone))
+
+    def _expect(self, one: Leaver, told: KeepReport, digests: Iterable[Sha256]) -> None:
+        why = next(each.why for each in told.repos if each.repo == str(one.repo))
+        self._found.expect(self._target, one.repo, tuple(one.refs.snapshots), digests, why)
+
     def _is_there(self, digest: Sha256) -> bool:
         return self._target.store.stat(blob_key(digest)) is not None
 
     def _expiry(self, jobs: Sequence[Job]) -> Expiry:
         return Expiry(self._target, self._published, jobs, self._now, self._mapper, self._keep_alive)
 
-    def _letting(self, repo: Repo, roots: Mapping[CommitId, Sha256]) -> AbstractContextManager[None]:
+    def _letting(self, why: str, repo: Repo, roots: Mapping[CommitId, Sha256]) -> AbstractContextManager[None]:
         acts = [
-            Act(Verb.PRUNE, self._target.name, str(repo), commit=commit, reason="retention", digests={"root": root})
+            Act(Verb.PRUNE, self._target.name, str(repo), commit=commit, reason=why, digests={"root": root})
             for commit, root in roots.items()
         ]
         return recorded(self._context, self._target, acts)

@@ -120,6 +120,7 @@ STANDINGS = {
     "held": "is held back by this mirror until somebody has approved it",
     "gated": "is gated upstream, and this mirror has no access",
     "gone": "is no longer given by the upstream, and nothing of it is kept here",
+    "dormant": "is not here for the moment: the next run of its job brings it again, now that it was asked for",
     "failed": "is asked for here, but could not be mirrored yet",
     "elsewhere": "is published in another place by the same operator, and not yet here",
     "never": "is asked for here, but not mirrored yet",

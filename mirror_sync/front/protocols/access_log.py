@@ -2,7 +2,7 @@
 
 Fields: `time` (ISO 8601), `client` (address), `user` (the name of the token), `method`, `uri` (raw, as the client sent
 it), `status`, `bytes` (of the body that was sent), `seconds`, `range` (the request's header), `commit` (the answer's
-X-Repo-Commit), `agent`.
+X-Repo-Commit), `agent`, `door` (`s3` where that was asked, whose addresses are as the Hub's; else empty).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, cast
@@ -25,6 +26,7 @@ from urllib.parse import unquote
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mirror_sync.domain.content.keys import BLOBS
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Kind, Repo
@@ -32,6 +34,9 @@ from mirror_sync.front.hub.hub_api import HUB
 from mirror_sync.front.hub.protocol import Match, RouteTable
 from mirror_sync.front.protocols.modelscope_api import MODELSCOPE
 from mirror_sync.front.protocols.oci import OCI
+from mirror_sync.front.protocols.s3 import DOOR as S3_DOOR
+from mirror_sync.front.protocols.s3 import S3
+from mirror_sync.front.protocols.s3_addresses import address_of
 
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _KINDS = {word: kind for kind in Kind for word in (kind.plural, kind.place)}
@@ -42,7 +47,10 @@ _FROM_THE_START = ("", "-", "bytes=0-")
 BEARS_KEY = re.compile(r"(?i)(?:^|&)(?:x-amz-credential|awsaccesskeyid)=")
 """Of a presigned address of S3, whose key is a token here: its query is in no log. In nginx.conf.j2, too."""
 _ROUTES = RouteTable((MODELSCOPE, OCI, HUB))
-_FILES = ("file", "raw", "ms_file", "oci_blob")
+_S3_ROUTES = RouteTable((S3,))
+_FILES = ("file", "raw", "ms_file", "oci_blob", "s3_object")
+_BY_DIGEST = f"/{BLOBS}"
+_OK, _REFUSED = 200, 400
 _LOOKS_FIRST = "ollama/"  # its first GET of a blob wants the answer's Location alone; then come ranges
 
 
@@ -67,24 +75,47 @@ def count_hits(lines: Iterable[str], add: Callable[[Hit], None]) -> tuple[int, i
     return count, unread
 
 
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """`hit`: what a line says of a repo, None for nothing. `whole`: no door's reads are left out where such lines are.
+
+    `unnamed`: content was given by its digest alone, of whatever repos.
+    """
+
+    at: datetime
+    hit: Hit | None
+    whole: bool
+    unnamed: bool
+
+
 def hit_of(line: str) -> Hit | None:
     """What a line says; None for what asks for nothing of a repo. ValueError for a line that is not of this log."""
+    return line_of(line).hit
+
+
+def line_of(line: str) -> LogLine:
+    """A line of the log, as it is read. ValueError for one that is not of this log."""
     try:
         entry = json.loads(line)
-        raw_path = str(entry["uri"]).partition("?")[0]
-        return _hit(entry, _ROUTES.match(raw_path))
+        at, (raw_path, _, query) = _time(str(entry["time"])), str(entry["uri"]).partition("?")
+        if entry.get("door") == S3_DOOR:  # programs before wrote no door, and what was asked of it is as nothing
+            match = _S3_ROUTES.match(address_of(str(entry["method"]), raw_path, query, tokens=False))
+        else:
+            match = _ROUTES.match(raw_path)
+        unnamed = raw_path.startswith(_BY_DIGEST) and _OK <= int(entry["status"]) < _REFUSED
+        return LogLine(at, _hit(entry, at, match), "door" in entry, unnamed)
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no line of a front's log: {error!r}") from None
 
 
-def _hit(entry: dict[str, Any], match: Match | None) -> Hit | None:
+def _hit(entry: dict[str, Any], at: datetime, match: Match | None) -> Hit | None:
     repo = None if match is None else _repo(match.fields)
     if match is None or repo is None:
         return None
     commit, wanted = str(entry["commit"]), entry["range"]
     looks = match.route.name == "oci_blob" and str(entry.get("agent", "")).startswith(_LOOKS_FIRST)
     return Hit(
-        at=_time(str(entry["time"])),
+        at=at,
         client=str(entry["client"]),
         repo=repo,
         commit=CommitId(commit) if CommitId.matches(commit) else None,
@@ -205,6 +236,7 @@ def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
         "range": headers.get("range", ""),
         "commit": answer.commit,
         "agent": headers.get("user-agent", ""),
+        "door": scope.get("mirror_sync.door", ""),
     }
     return json.dumps(fields, ensure_ascii=True)
 

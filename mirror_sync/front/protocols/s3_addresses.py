@@ -46,9 +46,14 @@ def is_marked(headers: Mapping[str, str], query: str) -> bool:
 
 def addressed(asked: FrontRequest, *, tokens: bool) -> FrontRequest:
     """The same request at its address below ROOT. `tokens`: readers may have some."""
-    arguments = parse_qs(asked.query, keep_blank_values=True)
-    bucket, _, key = asked.raw_path.lstrip("/").partition("/")
-    return replace(asked, raw_path=f"{ROOT}/{_place(asked.method, bucket, key, arguments, tokens=tokens)}")
+    return replace(asked, raw_path=address_of(asked.method, asked.raw_path, asked.query, tokens=tokens))
+
+
+def address_of(method: str, raw_path: str, query: str, *, tokens: bool) -> str:
+    """The address below ROOT of what is asked of the door by a method, a path and a query, both as they came."""
+    arguments = parse_qs(query, keep_blank_values=True)
+    bucket, _, key = raw_path.lstrip("/").partition("/")
+    return f"{ROOT}/{_place(method, bucket, key, arguments, tokens=tokens)}"
 
 
 def _place(method: str, bucket: str, key: str, arguments: Mapping[str, Collection[str]], *, tokens: bool) -> str:

@@ -43,7 +43,7 @@ from mirror_sync.front.serve.reader_turns import ReaderTurns
 from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads, joined_chunks
 from mirror_sync.ports.store import Store
 
-READER, CLIENT = "mirror_sync.reader", "mirror_sync.client"  # of a scope, for the log
+READER, CLIENT, ASKED_DOOR = "mirror_sync.reader", "mirror_sync.client", "mirror_sync.door"  # of a scope, for the log
 LONGEST_PREFIX = 256  # characters
 BODY_LIMIT = 1 << 20  # bytes of a request's body: only paths-info has one
 
@@ -192,6 +192,7 @@ class _Front(BaseRoute):
         at_port = self._s3_port is not None and (request.scope.get("server") or ("", 0))[1] == self._s3_port
         if not self._s3 or not (at_port or is_marked(asked.headers, asked.query)):
             return asked
+        request.scope[ASKED_DOOR] = S3_DOOR
         return addressed(asked, tokens=self._tokens)
 
     async def _turn(self, scope: Scope, asked: FrontRequest, held: AsyncExitStack) -> tuple[FrontRequest, Paced | None]:

@@ -422,6 +422,18 @@ def _care(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
         )
 
 
+_KEEPS = (
+    ("limit", "target_keep_limit_bytes", "What a target may hold, as its keep says, at its last prune."),
+    ("left", "target_keep_bytes", "What a target with a keep held after its last prune."),
+    ("repos", "target_keep_let_go_repos", "Repos that the last prune of a target let go of."),
+    (
+        "since",
+        "target_keep_counted_since_timestamp_seconds",
+        "Since when reads of a target are counted without a gap, at its last prune; no series where they are not.",
+    ),
+)
+
+
 def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricFamily]:
     yield _gauge(
         "traffic_unusual_clients",
@@ -441,6 +453,13 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
         (((name,), at) for name, at in readings.counted.items()),
         ("target",),
     )
+    for word, name, said in _KEEPS:
+        yield _gauge(
+            name,
+            said,
+            (((target,), keep[word]) for target, keep in readings.keeps.items() if word in keep),
+            ("target",),
+        )
     yield _gauge(
         "wishes",
         "Repos that readers of a target have asked for, and that are not mirrored; no series before the first.",

@@ -29,7 +29,7 @@ from mirror_sync.domain.outcome.events import (
     TargetProbed,
     Tended,
 )
-from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoStatus, RunReport
+from mirror_sync.domain.outcome.report import EMPTIED, WITHDRAWN, RepoOutcome, RepoReport, RepoStatus, RunReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.subject import Subject
 from mirror_sync.state.records import RunRecord, RunState
@@ -199,7 +199,7 @@ class Ledger:
             state = RepoFigures(report.outcome, report.code, now, now, lag, *size, known)
         elif report.outcome is RepoOutcome.INTERRUPTED and before is not None and before.outcome in _GOOD:
             state = replace(before, attempt=now)  # what is published is as good as it was
-        elif before is None or report.code == WITHDRAWN:
+        elif before is None or report.code in EMPTIED:
             state = RepoFigures(report.outcome, report.code, now)
         else:
             state = replace(before, outcome=report.outcome, code=report.code, attempt=now)

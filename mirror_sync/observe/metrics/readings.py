@@ -48,6 +48,8 @@ class Readings:
     when, in ISO 8601; empty before the first time. `refused`: requests by target and why.
     `hindrance` is what keeps us from writing the state folder, empty for nothing, None before the first look.
     `replicas` by target and name.
+    `keeps`: of each target with a bound what its last prune came to, by a word of that report: `limit` and `left` in
+    bytes, `repos` that went, and `since` in seconds since 1970 where reads are counted.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     `wishes`: repos that are asked for in vain, by target.
     """
@@ -65,3 +67,4 @@ class Readings:
     speeds: Mapping[str, Mapping[str, WayPace]] = field(default_factory=dict)
     replicas: Mapping[tuple[str, str], ReplicaFigures] = field(default_factory=dict)
     wishes: Mapping[str, int] = field(default_factory=dict)
+    keeps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

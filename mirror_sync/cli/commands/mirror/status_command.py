@@ -117,6 +117,18 @@ def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder,
     return json.dumps(invocation.redaction.value(document), indent=2, ensure_ascii=False)
 
 
+def _bounds(settings: Settings) -> list[str]:
+    """What the last prune made of targets that may not hold whatever comes."""
+    from mirror_sync.cli.output.prune_text import keep_text
+    from mirror_sync.state.reads_file import last_keep
+
+    found = ((name, last_keep(settings.state_dir, name)) for name, one in settings.targets.items() if one.keep)
+    return [
+        keep_text({"target": name, **keep}) if keep else f"target {name}: no prune has looked at its bound yet"
+        for name, keep in found
+    ]
+
+
 def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
     from mirror_sync.domain.job.job import denials
@@ -159,4 +171,5 @@ def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], 
     memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
     taken = published.complete(take_inventory(settings.jobs, memory, now))
     inventory = replace(taken, tended=mirror.tended(), ways=mirror.ways().of(settings.jobs))
+    inventory = replace(inventory, notes=(*inventory.notes, *_bounds(settings)))
     return of_jobs(inventory, names) if jobs else inventory

@@ -42,6 +42,14 @@ def size(value: object) -> int:
     return int(match["count"]) * _UNITS[match["unit"]]
 
 
+def room(value: object) -> int:
+    """As `size`, and more than none."""
+    found = size(value)
+    if not found:
+        raise ValueError("0 is no bound; write what may be held, as 200GB")
+    return found
+
+
 def share(value: object, most: int = _WHOLE) -> float:
     """`10%`: a share from 0 to 1; `most` in percent."""
     match = _SHARE.fullmatch(value.strip()) if isinstance(value, str) else None
