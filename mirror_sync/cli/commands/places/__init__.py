@@ -1,0 +1,1 @@
+"""The commands that bring what is published to other places, or from there."""
