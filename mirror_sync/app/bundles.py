@@ -19,11 +19,11 @@ from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.bundle_reports import ExportReport, ImportReport
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.context import RunContext
-from mirror_sync.engine.places.bundle_export import BundleKey, Wanted, export
+from mirror_sync.engine.places.bundle_export import BundleKey, WantedBundle, export
 from mirror_sync.engine.places.bundle_files import BundleFiles
 from mirror_sync.engine.places.bundle_format import BUNDLE_SIGNATURE
 from mirror_sync.engine.places.bundle_import import import_bundle
-from mirror_sync.engine.places.repo_import import Terms
+from mirror_sync.engine.places.repo_import import ImportTerms
 from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.errors import SigningError, UsageError
 from mirror_sync.signing.allowed_signers import LARGEST, AllowedSigners
@@ -33,7 +33,7 @@ from mirror_sync.signing.statement import Statement
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedBundle:
     """What an export shall have; `repos` none for all that the target publishes. `part_size` in bytes."""
 
     folder: Path
@@ -55,7 +55,7 @@ class Bundles:
     ) -> None:
         self._configured, self._context, self._catalogues, self._keys = configured, context, catalogues, keys
 
-    def export(self, target: str, asked: Asked) -> ExportReport:
+    def export(self, target: str, asked: AskedBundle) -> ExportReport:
         """Write a bundle, signed where the mirror has a key. UsageError for a repo that the target does not publish.
 
         Raises what `bundle_export.export` does, and SigningError.
@@ -64,7 +64,7 @@ class Bundles:
         context = self._context()
         place = context.targets[target]
         repos = _chosen(asked.repos, list(mirrored_repos(place.store)), target)
-        wanted = Wanted(asked.folder, repos, asked.repos, asked.part_size, asked.base, asked.inventory)
+        wanted = WantedBundle(asked.folder, repos, asked.repos, asked.part_size, asked.base, asked.inventory)
         keys, key = self._keys, None
         if keys is not None and keys.ssh_path is not None:
             key = BundleKey(partial(sign, keys.ssh), keys.public.fingerprint)
@@ -82,7 +82,7 @@ class Bundles:
         place = context.targets[target]
         files = BundleFiles(folder, None if signers is None else _check_of(signers))
         with acting(context, actor, [target]) as acting_context:
-            report = import_bundle(acting_context, place, files, Terms(_stated, older))
+            report = import_bundle(acting_context, place, files, ImportTerms(_stated, older))
         self._catalogues().publish(place)
         return report
 

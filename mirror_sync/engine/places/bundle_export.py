@@ -63,7 +63,7 @@ _log = Logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedBundle:
     """What shall be in a bundle: `repos` of a target, without what a receiver has: see `held_by`. `part_size` in bytes.
 
     `patterns` are the repos as they were asked for.
@@ -85,7 +85,7 @@ class BundleKey:
     fingerprint: str
 
 
-def export(context: RunContext, target: Target, wanted: Wanted, key: BundleKey | None) -> ExportReport:
+def export(context: RunContext, target: Target, wanted: WantedBundle, key: BundleKey | None) -> ExportReport:
     """Write a bundle, or go on where an earlier call was interrupted.
 
     UsageError for a folder that has a bundle already, or an unfinished one of other words. Raises StoreError and
@@ -101,7 +101,7 @@ def export(context: RunContext, target: Target, wanted: Wanted, key: BundleKey |
 
 
 class _Export:
-    def __init__(self, context: RunContext, target: Target, wanted: Wanted, readers: ThreadPoolExecutor) -> None:
+    def __init__(self, context: RunContext, target: Target, wanted: WantedBundle, readers: ThreadPoolExecutor) -> None:
         if wanted.part_size < LEAST_PART:
             raise UsageError(f"--part-size: {LEAST_PART:,} bytes are the least")
         self._context, self._target, self._wanted, self._readers = context, target, wanted, readers

@@ -98,7 +98,7 @@ def tar_header(key: str, size: int) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class PartMember:
     """A file within a part: where its bytes begin, and how many they are."""
 
     key: str
@@ -106,7 +106,7 @@ class Member:
     size: int
 
 
-def members_of(path: Path) -> Iterator[Member]:
+def members_of(path: Path) -> Iterator[PartMember]:
     """The files of a part, in their order, their bytes passed over. DocumentError for what an export does not write.
 
     OSError.
@@ -127,7 +127,7 @@ def members_of(path: Path) -> Iterator[Member]:
             file.seek(at)
 
 
-def _member(path: Path, header: bytes, at: int) -> Member:
+def _member(path: Path, header: bytes, at: int) -> PartMember:
     if len(header) < BLOCK:
         raise DocumentError(f"{path.name} is cut short at byte {at:,}; copy it again")
     try:
@@ -139,7 +139,7 @@ def _member(path: Path, header: bytes, at: int) -> Member:
     known = blob_of(key) is not None or repo_of(key) is not None or _PIECE.fullmatch(key) is not None
     if not known or size < 0 or header != tar_header(key, size):
         raise DocumentError(f"{path.name}: at byte {at:,} is {plain(key)[:120]!r}, which no export writes")
-    return Member(key, at + BLOCK, size)
+    return PartMember(key, at + BLOCK, size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.known_contents import holds
 from mirror_sync.engine.places.bundle_files import BundledRefs, BundleFiles, PartMissing
 from mirror_sync.engine.places.bundle_format import INDEX, BundlePart, members_of, part_name
-from mirror_sync.engine.places.repo_import import RepoImport, Terms
+from mirror_sync.engine.places.repo_import import ImportTerms, RepoImport
 from mirror_sync.engine.stopping import work_for
 from mirror_sync.engine.transfer.file_read import FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
@@ -47,7 +47,7 @@ _PARTS = Repo(Kind.MODEL, "bundle/parts")  # what the log calls the place where 
 _log = Logger()
 
 
-def import_bundle(context: RunContext, target: Target, files: BundleFiles, terms: Terms) -> ImportReport:
+def import_bundle(context: RunContext, target: Target, files: BundleFiles, terms: ImportTerms) -> ImportReport:
     """Import a bundle, or go on with one. What is wrong with a part or a repo is in the report.
 
     Raises StoreError where the target cannot be written, with the name of the part; DocumentError for a bundle that
@@ -68,7 +68,7 @@ class _Import:
         context: RunContext,
         target: Target,
         files: BundleFiles,
-        terms: Terms,
+        terms: ImportTerms,
         transfer: Transfer,
         copiers: ThreadPoolExecutor,
     ) -> None:
@@ -85,7 +85,9 @@ class _Import:
         self._expect_base()
         self._bring_parts()
         for cut in self._files.index.cut:
-            if not holds(self._target, cut.digest, cut.bytes):
+            if holds(self._target, cut.digest, cut.bytes):
+                self._there += 1
+            else:
                 last = part_name("blobs", cut.last)
                 self._bring_one(
                     f"{part_name('blobs', cut.first)} to {last}", cut.digest, cut.bytes, f"pieces/{cut.digest}"
@@ -94,6 +96,13 @@ class _Import:
             one.repo: done[one.repo] if one.repo in done else self._became(self._repos.publish, one)
             for one in self._documents()
         }
+        down = {repo for repo, one in came.items() if one.outcome is Imported.KEPT_DOWN}
+        if down:
+            known, self._problems = self._problems, []
+            for one in self._documents():
+                if one.repo in down:
+                    came[one.repo] = self._became(self._send_away, one)
+            self._problems = known
         repos = [came.get(one.repo, _without(one.repo, one.part)) for one in self._files.index.repos]
         told = str(self._files.folder), self._target.name, self._files.signer or None, tuple(self._placed(repos))
         return ImportReport(*told, self._blobs, self._bytes, self._there, tuple(self._problems))
@@ -121,6 +130,12 @@ class _Import:
             raise
         except MirrorError as error:
             return ImportedRepo(str(one.repo), Imported.FAILED, why=str(error))
+
+    def _send_away(self, one: BundledRefs) -> ImportedRepo:
+        problems = self._repos.send_away(one)
+        outcome = Imported.FAILED if problems else Imported.KEPT_DOWN
+        said = f"taken down here, by a person: mirror-sync restore {one.repo} lets it come"
+        return ImportedRepo(str(one.repo), outcome, why="; ".join((said, *problems)))
 
     def _expect_base(self) -> None:
         """DocumentError where nothing is here of what the bundle builds on: hours before a repo would be found torn."""

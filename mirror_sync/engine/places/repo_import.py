@@ -17,13 +17,14 @@ from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import (
     DEFAULT_BRANCH,
+    LEFT_BEHIND,
     STATEMENT,
     STATEMENT_SIGNATURE,
     VERSIONS,
     Refs,
 )
 from mirror_sync.domain.content.snapshot import Document
-from mirror_sync.domain.content.tombstone import Tombstone
+from mirror_sync.domain.content.tombstone import Tombstone, encode_withdrawn
 from mirror_sync.domain.content.versions import NameMove, encode_history
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
@@ -42,7 +43,7 @@ from mirror_sync.engine.places.merged_refs import (
     MergedRefs,
     merge,
 )
-from mirror_sync.engine.published import Mapper, change_refs, only_from, put_document, read_refs, unsealed
+from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, put_document, read_refs, unsealed
 from mirror_sync.engine.published_names import write_alias
 from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.upkeep.move_names import history_of
@@ -59,7 +60,7 @@ Stated = Callable[[bytes, Refs], int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ImportTerms:
     """How a bundle is taken: `stated` reads statements, `older` lets one come that is older than what is here."""
 
     stated: Stated
@@ -84,7 +85,7 @@ class RepoImport:
         context: RunContext,
         target: Target,
         files: BundleFiles,
-        terms: Terms,
+        terms: ImportTerms,
         guard: PruneGuard,
         mapper: Mapper,
     ) -> None:
@@ -125,8 +126,7 @@ class RepoImport:
                 return ImportedRepo(name, Imported.OLDER, why=why)
             if ours.tombstone is not None:
                 if base.refs.tombstone is None:
-                    why = f"taken down here, by a person: mirror-sync restore {name} lets it come"
-                    return ImportedRepo(name, Imported.KEPT_DOWN, why=why)
+                    return ImportedRepo(name, Imported.KEPT_DOWN)
                 let_come_back(self._context, self._plain, repo, "it came back where the bundle comes from")
                 continue
             with self._plain.lock(repo):
@@ -138,6 +138,30 @@ class RepoImport:
                 if self._stand(bundled, ours, merged):
                     return _report(name, ours, merged)
         raise StoreUnavailable(f"{repo} was changed by somebody else again and again; run this once more")
+
+    def send_away(self, bundled: BundledRefs) -> tuple[str, ...]:
+        """What the parts have brought of a repo that is taken down here is removed; why not, where it is not.
+
+        To be called when all other repos are published: what they name stays. MirrorError.
+        """
+        ours = read_refs(self._store, bundled.repo)
+        if ours.tombstone is None:
+            return ()
+        walk = Walk(partial(read_document, self._store), _pass_over, self._mapper)
+        named = [node.digest for node in walk.repo(bundled.repo, bundled.refs)]
+        there = self._mapper(self._store.stat, [blob_key(one) for one in named])
+        came = [one for one, stat in zip(named, there, strict=True) if stat is not None]
+        if not came:
+            return ()
+        left = Document.of(encode_withdrawn({*came, *left_behind(self._store, ours)}))
+        put_document(self._store, left)
+        after = ours.with_attachments({LEFT_BEHIND: left.digest})
+        if change_refs(self._plain, bundled.repo, only_from(ours, after)) is None:
+            return ("it was changed by somebody else meanwhile; run this once more",)
+        with suppress(KeyMissing, DocumentError):
+            tombstone = Tombstone.decode(read_document(self._store, ours.tombstone))
+            return take_down(self._context, self._plain, bundled.repo, tombstone).problems
+        return ("its tombstone cannot be read: run mirror-sync withdraw again",)
 
     def _stand(self, bundled: BundledRefs, ours: Refs, merged: MergedRefs) -> bool:
         """Whether the merged refs.json stands now; not where another one came in between."""
@@ -310,6 +334,11 @@ def _report(name: str, ours: Refs, merged: MergedRefs) -> ImportedRepo:
 
 def _told(at: datetime | None) -> str:
     return "no known time" if at is None else iso_utc(at)
+
+
+def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
+    if not isinstance(error, KeyMissing | DocumentError):
+        raise error
 
 
 def _raise(_place: Place, _digest: Sha256, error: MirrorError) -> None:

@@ -44,7 +44,7 @@ def export(  # noqa: PLR0913, PLR0917  one parameter an option
     The same command goes on where an interrupted one had stopped. `mirror-sync import` takes it in; sha256sum, tar and
     cat are enough as well.
     """
-    from mirror_sync.app.bundles import Asked
+    from mirror_sync.app.bundles import AskedBundle
     from mirror_sync.cli.output.bundle_text import export_text
 
     if since is not None and inventory is not None:
@@ -55,5 +55,5 @@ def export(  # noqa: PLR0913, PLR0917  one parameter an option
         raise UsageError(f"--part-size: {error}") from None
     with invocation.mirror("exporting", reading=True) as mirror:
         name = chosen(mirror.settings, target)
-        report = mirror.bundles.export(name, Asked(to, tuple(repos or ()), size, since, inventory))
+        report = mirror.bundles.export(name, AskedBundle(to, tuple(repos or ()), size, since, inventory))
     invocation.answer(report, lambda page: export_text(report, page), as_json=as_json)
