@@ -50,7 +50,8 @@ class Site:
         kind, _, name = repo.rpartition(":")
         folder = self.folder / "upstream" / (f"{kind}s/{name}" if kind else name)
         folder.mkdir(parents=True, exist_ok=True)
-        for path, body in {"README.md": CARD, **files}.items():
+        found: dict[str, bytes | str] = {"README.md": CARD, **files}
+        for path, body in found.items():
             (folder / path).write_bytes(body.encode() if isinstance(body, str) else body)
 
     def publish(self) -> None:
@@ -119,7 +120,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published") / "sender"
     sender = sender_in(folder)
     sender.write("acme/large", **{"weights.bin": noise(1, 3 * PART + 77)})
-    sender.write("acme/small", **{"config.json": "{}", "w.bin": noise(2, 300_000)})
+    small: dict[str, bytes | str] = {"config.json": "{}", "w.bin": noise(2, 300_000)}
+    sender.write("acme/small", **small)
     sender.write(LONG, **{"rows.csv": "a,b\n1,2\n"})
     sender.publish()
     return folder

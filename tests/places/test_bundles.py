@@ -14,11 +14,14 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.places import bundle_export
 from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, tar_header
 from mirror_sync.engine.places.bundle_journal import JOURNAL
+from mirror_sync.engine.single_flight import StoredContent
+from mirror_sync.engine.transfer.file_transfer import FileOrigin, Transfer
 from mirror_sync.errors import (
     DocumentError,
     IntegrityError,
@@ -383,3 +386,24 @@ def test_a_full_disk_names_the_part_and_the_same_command_goes_on(sites: Sites) -
     assert ended.returncode == 0, ended.stderr
     assert '"resumed": 1' in ended.stdout
     assert sites.receiver().take_in(to).ok
+
+
+def test_a_full_target_names_the_part_keeps_what_came_and_the_same_import_goes_on(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, receiver, bring, left = sites.bundle("bundle"), sites.receiver(), Transfer.bring, [5]
+
+    def fills(transfer: Transfer, origin: FileOrigin, file: RemoteFile) -> StoredContent:
+        left[0] -= 1
+        if left[0] < 0:
+            raise StoreFull("no space left")
+        return bring(transfer, origin, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Transfer, "bring", fills)
+        with pytest.raises(StoreFull, match=r"no space left; blobs-00001\.tar was being brought: what came is kept"):
+            receiver.take_in(bundle)
+    assert not receiver.refs("acme/small").is_known
+    report = receiver.take_in(bundle)
+    assert (report.ok, report.there) == (True, 5)
+    assert receiver.is_whole()

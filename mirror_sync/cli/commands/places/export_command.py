@@ -19,7 +19,7 @@ def export(  # noqa: PLR0913, PLR0917  one parameter an option
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of the bundle, on a disk to be carried.")],
     repos: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[REPO]...", help="org/name, dataset:org/name, or org/*; all if left out."),
+        typer.Argument(metavar="REPO", help="org/name, dataset:org/name, or org/*; all if left out."),
     ] = None,
     since: Annotated[
         Path | None,
@@ -39,10 +39,10 @@ def export(  # noqa: PLR0913, PLR0917  one parameter an option
     target: Target = None,
     as_json: Json = False,
 ) -> None:
-    """Write what is published into files for a mirror without a network.
+    """Write what is published into files to be carried.
 
-    The same command goes on where an interrupted one had stopped. `mirror-sync import` takes it in; sha256sum, tar and
-    cat are enough as well.
+    They are for a mirror without a network, whose `mirror-sync import` takes them in; sha256sum, tar and cat restore
+    them as well. The same command goes on where an interrupted one had stopped.
     """
     from mirror_sync.app.bundles import AskedBundle
     from mirror_sync.cli.output.bundle_text import export_text

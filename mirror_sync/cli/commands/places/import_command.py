@@ -26,7 +26,7 @@ def import_bundle(
     target: Target = None,
     as_json: Json = False,
 ) -> None:
-    """Publish what a bundle brings, each byte proved.
+    """Publish what an export brings, all of it proved.
 
     The same command goes on where an interrupted one had stopped, and when more parts are there. Names that a person
     has set here stay; what was taken down where the bundle comes from is taken down here.
