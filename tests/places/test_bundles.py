@@ -28,6 +28,7 @@ from mirror_sync.errors import (
     Interrupted,
     MirrorError,
     SigningError,
+    StoreFull,
     UsageError,
 )
 from mirror_sync.signing.proof import Asked
