@@ -7,7 +7,8 @@ what was brought then, in any order. What becomes of a repo says `repo_import`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import groupby, islice, zip_longest
@@ -34,6 +35,7 @@ from mirror_sync.errors import (
     Interrupted,
     MirrorError,
     StoreDenied,
+    StoreError,
     StoreFull,
 )
 from mirror_sync.logger import Logger
@@ -190,8 +192,19 @@ class _Import:
                 self._copiers.submit(self._bring_one, part.name, digest, size, f"{part.name}@{member.offset}")
                 for member, (digest, size) in missing
             ]
-            for one in coming:
-                one.result()
+            try:
+                for one in coming:
+                    one.result()
+            except BaseException:
+                wait(coming)
+                self._settle([blob for _, blob in missing])
+                raise
+
+    def _settle(self, blobs: Sequence[tuple[Sha256, int]]) -> None:
+        """Blobs of a folder get their names many at a time: those that wait for that get them before we leave."""
+        with suppress(StoreError):
+            for digest, _ in blobs:
+                self._target.store.stat(blob_key(digest))
 
     def _bring_one(self, part: str, digest: Sha256, size: int, path: str) -> None:
         """StoreError where the target cannot take it; what is wrong with the bundle is a problem."""
