@@ -81,6 +81,7 @@ _MEANINGS = {
     "rollout.left": "Another machine, or a person, has moved what a rollout was about to; the next look decides anew.",
     "serve.process-ended": "A process of `serve` has ended, by a fault or a signal; another takes its place.",
     "state.not-writable": "What happens is not remembered: the state folder, or a file in it, is another user's.",
+    "export.part": "A part of a bundle is whole, and may be carried away.",
     "sweep.done": "Uploads that nobody went on with for a week are removed from a target.",
     "sweep.failed": "A target would not list its unfinished uploads; they harm nobody.",
     "target.silent": "A target did not answer the daemon's look.",

@@ -58,6 +58,7 @@ class Verb(StrEnum):
     """What can be done in a target, or decided about it."""
 
     PUBLISH = "publish"  # a snapshot, or a name that leads to one
+    IMPORT = "import"  # what a bundle says of a repo: snapshots, and names that lead to them
     HOLD = "hold"  # a new commit, whose reason is another than before
     WITHDRAW = "withdraw"  # all that is published of a repo
     RESTORE = "restore"

@@ -8,6 +8,7 @@ docs/design/decisions/0005-prune-beside-sync.md.
 
 from __future__ import annotations
 
+import copy
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -249,6 +250,12 @@ class PruneGuard:
         self._since = Elapsed(context)  # before the list: an older one is no harm
         self._known = prune_announcements(target)
         target.single_flight.enter(frozenset(self._known))  # what landed before a prune may be gone again
+
+    def of(self, repo: Repo) -> PruneGuard:
+        """The same for another repo, which has looked since as long."""
+        other = copy.copy(self)
+        other._repo = repo  # noqa: SLF001  of the same class
+        return other
 
     def publish(
         self,

@@ -85,6 +85,13 @@ def write_aliases(target: Target, task: Task, former: Repo | None = None) -> Non
             target.read_cache.remember(key, repo.id, body)
 
 
+def write_alias(store: Store, repo: Repo) -> None:
+    """Let a repo that is published be found by other letters. StoreError."""
+    body, key = alias.encode(repo), alias_key(repo)
+    if _needs_alias(repo, repo) and not _stands(store, key, body):
+        store.put(key, body, Sha256.of(body))
+
+
 def _needs_alias(other: Repo, repo: Repo) -> bool:
     """An id in small letters is found as it is, by whatever letters."""
     return other != repo or repo.id != repo.id.lower()

@@ -32,6 +32,7 @@ from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
 
 if TYPE_CHECKING:
+    from mirror_sync.app.bundles import Bundles
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
     from mirror_sync.app.own.pushing import PushModels
@@ -188,6 +189,14 @@ class Mirror:
         from mirror_sync.app.trust.taking_down import TakeDownRepo
 
         return TakeDownRepo(self._configured, self._context, self._catalogues)
+
+    @cached_property
+    def bundles(self) -> Bundles:
+        """Write what is published into a bundle, and publish what one brings."""
+        from mirror_sync.app.bundles import Bundles
+        from mirror_sync.wiring.stages import keys_of
+
+        return Bundles(self._configured, self._context, self._catalogues, keys_of(self.settings))
 
     @cached_property
     def releases(self) -> ReleaseNames:

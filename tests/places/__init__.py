@@ -1,0 +1,1 @@
+"""Other places: bundles that are written, carried, restored by a shell, and imported."""

@@ -49,8 +49,8 @@ class LogEntry:
 
     @property
     def came(self) -> bool:
-        """Whether a sync brought it."""
-        return self.by.partition(" ")[0] == "sync"
+        """Whether a sync brought it, or a bundle."""
+        return self.by.partition(" ")[0] in ("sync", "import")
 
     @classmethod
     def decode(cls, document: Any) -> LogEntry:

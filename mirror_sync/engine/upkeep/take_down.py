@@ -262,7 +262,8 @@ class _Others(PublishedRepos):
 def _with_closed(target: Target, refs: Refs, tombstone: Tombstone) -> Tombstone:
     """The same with whether the upstream had closed the repo; what nobody can read any more is closed."""
     told = next(read_infos(target.store, refs, (DEFAULT_BRANCH,)), {})
-    return replace(tombstone, closed=bool(refs.snapshots) and (CLOSED in refs.attachments or closed_by(told)))
+    closed = bool(refs.snapshots) and (CLOSED in refs.attachments or closed_by(told))
+    return replace(tombstone, closed=closed or tombstone.closed)  # which another mirror may have said
 
 
 def _tombstone_of(target: Target, refs: Refs) -> Tombstone | None:

@@ -1,1 +1,1 @@
-"""Where a mirror lies: its replicas, and which of its places is the target."""
+"""The commands that bring what is published to other places, or from there."""
