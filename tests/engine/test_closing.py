@@ -20,6 +20,7 @@ from mirror_sync.state.target_memory import SqliteReadCache
 from tests.engine.test_looking import calls, fill, in_turn
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
+from tests.standin.answer import Answer
 
 NAME = "acme/tiny"
 REFS = "hub/models/acme--tiny/refs.json"
@@ -142,6 +143,34 @@ def test_what_a_list_calls_open_again_is_asked_for_by_itself(hub: Hub, tmp_path:
     assert CLOSED not in workshop.refs("acme/m01").attachments
 
 
+def test_a_list_from_before_a_repo_was_closed_opens_nothing(hub: Hub, tmp_path: Path) -> None:
+    workshop, _ = Workshop(hub.url, tmp_path), fill(hub, "acme", 3)
+    workshop.sync(job("acme/*"))
+    hub.model("acme/m01").commit({"a": b"2"})
+    hub.hold_lists()
+    hub.model("acme/m01").set(gated="manual")
+    codes = {report.repo: report.code for report in workshop.sync(job("acme/*")).repos}
+    assert codes["acme/m01"] == "gated"
+    assert CLOSED in workshop.refs("acme/m01").attachments
+
+
+def test_a_name_that_is_moved_while_the_upstream_answers_is_not_moved_back(hub: Hub, tmp_path: Path) -> None:
+    workshop, _ = Workshop(hub.url, tmp_path), fill(hub, "acme", 3)
+    workshop.sync(job("acme/*"))
+    hub.model("acme/m01").commit({"a": b"2"})
+    hub.hold_lists()
+    hub.model("acme/m01").set(gated="manual")
+    stays = main_of(workshop.refs("acme/m01"))
+
+    def pin(_: object, answer: Answer) -> Answer:
+        moved(workshop, lambda refs: WantedNames(refs, told("rollback", stays), PINNED, (PINNED,)), "acme/m01")
+        return answer
+
+    hub.faults.add(pin, "/api/models/acme/m01/revision/main")
+    workshop.sync(job("acme/*"))
+    assert PINNED in workshop.refs("acme/m01").attachments
+
+
 def pinned_beside_a_commit_that_is_closed(hub: Hub, workshop: Workshop) -> CommitId:
     """Main stays at a commit that was open; the one that came since, which is returned, is closed."""
     open_commit = main_of(workshop.refs(NAME))
@@ -157,9 +186,9 @@ def told(verb: str, commit: CommitId) -> NameMove:
     return NameMove("2026-01-01T06:00:00Z", "main", commit, commit, "me", "why", verb)
 
 
-def moved(workshop: Workshop, decide: Callable[[Refs], WantedNames]) -> None:
+def moved(workshop: Workshop, decide: Callable[[Refs], WantedNames], name: str = NAME) -> None:
     context = workshop.context
-    move_name(context, context.targets["bucket"], Repo.parse(NAME), decide, wait=False)
+    move_name(context, context.targets["bucket"], Repo.parse(name), decide, wait=False)
 
 
 def main_of(refs: Refs) -> CommitId:
