@@ -325,9 +325,9 @@ def _page_of_doors(outcomes: Sequence[Outcome], offered: Sequence[Client]) -> st
     lines = [
         "# Clients of the doors that were run",
         "",
-        "Made by `make doors`: a repo of GGUF files and one of tables, mirrored into a directory and into S3 (radosgw), read through",
-        "`mirror-sync serve` and the generated nginx, which asks a `serve` for layers of images. What a client took",
-        "was compared with what was made.",
+        "Made by `make doors`: a repo of GGUF files and one of tables, mirrored into a directory and S3 (radosgw),",
+        "read through `mirror-sync serve` and the generated nginx, which asks a `serve` for layers of images. What a",
+        "client took was compared with what was made.",
         "",
         "| client | version | door | address | " + " | ".join(sorted({one.place for one in outcomes})) + " | cannot |",
         "|---|---|---|---|" + "---|" * len({one.place for one in outcomes}) + "---|",
