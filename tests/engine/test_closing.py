@@ -14,13 +14,15 @@ from mirror_sync.domain.content.refs import CLOSED, PINNED, Refs
 from mirror_sync.domain.content.versions import NameMove
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Task, TaskResult
+from mirror_sync.engine.sync.decide import Decider
+from mirror_sync.engine.sync.held_notes import noting
 from mirror_sync.engine.upkeep.move_names import WantedNames, move_name
 from mirror_sync.front.hub.snapshots import Snapshots
 from mirror_sync.state.target_memory import SqliteReadCache
 from tests.engine.test_looking import calls, fill, in_turn
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
-from tests.standin.answer import Answer
 
 NAME = "acme/tiny"
 REFS = "hub/models/acme--tiny/refs.json"
@@ -154,21 +156,17 @@ def test_a_list_from_before_a_repo_was_closed_opens_nothing(hub: Hub, tmp_path: 
     assert CLOSED in workshop.refs("acme/m01").attachments
 
 
-def test_a_name_that_is_moved_while_the_upstream_answers_is_not_moved_back(hub: Hub, tmp_path: Path) -> None:
-    workshop, _ = Workshop(hub.url, tmp_path), fill(hub, "acme", 3)
-    workshop.sync(job("acme/*"))
-    hub.model("acme/m01").commit({"a": b"2"})
-    hub.hold_lists()
-    hub.model("acme/m01").set(gated="manual")
-    stays = main_of(workshop.refs("acme/m01"))
-
-    def pin(_: object, answer: Answer) -> Answer:
-        moved(workshop, lambda refs: WantedNames(refs, told("rollback", stays), PINNED, (PINNED,)), "acme/m01")
-        return answer
-
-    hub.faults.add(pin, "/api/models/acme/m01/revision/main")
-    workshop.sync(job("acme/*"))
-    assert PINNED in workshop.refs("acme/m01").attachments
+def test_a_hold_that_was_decided_of_another_refs_json_overwrites_nothing(hub: Hub, published: Workshop) -> None:
+    hub.model(NAME).set(gated="manual")
+    hub.model(NAME).commit({"a": b"2"})
+    target, task = published.context.targets["bucket"], Task(job("acme/*"), Repo.parse(NAME), "main")
+    decider = Decider.of(published.context, published.context.source(task.job), target, [task.job])
+    _, before, held = decider.check(task)
+    assert isinstance(held, TaskResult)
+    stays = main_of(published.refs(NAME))
+    moved(published, lambda refs: WantedNames(refs, told("rollback", stays), PINNED, (PINNED,)))
+    assert noting(target, decider.presence, task, before, held, "2026-01-01T06:00:00Z") != held
+    assert noting(target, decider.presence, task, published.refs(NAME), held, "2026-01-01T06:00:00Z") == held
 
 
 def pinned_beside_a_commit_that_is_closed(hub: Hub, workshop: Workshop) -> CommitId:
@@ -186,9 +184,9 @@ def told(verb: str, commit: CommitId) -> NameMove:
     return NameMove("2026-01-01T06:00:00Z", "main", commit, commit, "me", "why", verb)
 
 
-def moved(workshop: Workshop, decide: Callable[[Refs], WantedNames], name: str = NAME) -> None:
+def moved(workshop: Workshop, decide: Callable[[Refs], WantedNames]) -> None:
     context = workshop.context
-    move_name(context, context.targets["bucket"], Repo.parse(name), decide, wait=False)
+    move_name(context, context.targets["bucket"], Repo.parse(NAME), decide, wait=False)
 
 
 def main_of(refs: Refs) -> CommitId:

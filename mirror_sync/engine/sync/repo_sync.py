@@ -198,11 +198,9 @@ def bring_up_to_date(
     answered = done.answer
     if is_noted(done) or (answered is not None and may_need_closed_mark(seen.refs, answered)):
         refs = read_refs(job_run.target.store, task.repo)
-        if done.edit is None or done.edit.before == refs:  # else the next run decides again: see `amend_refs`
-            if answered is not None:
-                done = decider.with_closed_mark(task, refs, answered, done)
-            if is_noted(done):
-                done = _noting(job_run, task, refs, done)
+        if answered is not None and (done.edit is None or done.edit.before == refs):
+            done = decider.with_closed_mark(task, refs, answered, done)
+        done = _noting(job_run, task, refs, done)
     _amend(job_run, task, done)
     return report_of(task, done)
 
