@@ -49,8 +49,10 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
     from mirror_sync.daemon.runs import Came
 
-_PATIENCE = 2.0  # seconds that an upstream is waited for
+_PATIENCE = 2.0  # seconds that an upstream is waited for; a reader waits for two answers of it at the most
 _AT_ONCE = 8  # questions to upstreams
+_ASKERS = 1024  # of whom is remembered how much each has asked
+_LONGEST = 1024  # characters of a header of an upstream that is passed on
 _KNOWN, _FRESH = 1024, 60.0  # repos of which is remembered what an upstream said, and for how many seconds
 _REST = 300.0  # seconds until what could not be brought is tried again because somebody asks
 _LOST = 3600.0  # seconds after which a run of which no end was told is forgotten
@@ -144,6 +146,27 @@ class _Remembered(Generic[Key, Value]):
                 self._kept.popitem(last=False)
 
 
+class _Allowance:
+    """Lets each who asks, and all together, have so many a second over time, and so many at once.
+
+    So one who asks for a million names takes little from others; and many who do take a bounded number of an upstream's
+    calls, of which syncs need theirs. For one thread.
+    """
+
+    def __init__(self, each: tuple[float, int], together: tuple[float, int], clock: Callable[[], float]) -> None:
+        self._each, self._clock = each, clock
+        self._all = TokenBucket(*together, clock)
+        self._askers: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, asker: str) -> bool:
+        """Whether one more may be had now; if so, it is counted."""
+        mine = self._askers.pop(asker, None) or TokenBucket(*self._each, self._clock)
+        self._askers[asker] = mine
+        if len(self._askers) > _ASKERS:
+            self._askers.popitem(last=False)
+        return mine.take() and self._all.take()
+
+
 @dataclass(slots=True)
 class _Bringing:
     """A repo that is brought because somebody asked: the jobs whose runs have not ended, and how the others did."""
@@ -164,17 +187,22 @@ class MissDesk:
     _current: tuple[Settings, AskedMirror, Wishes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _fetches: OrderedDict[tuple[str, Repo], _Bringing] = field(default_factory=OrderedDict)
-    _notes: TokenBucket = field(default_factory=lambda: TokenBucket(10.0, 100))
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, "miss"))
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
     _transport: Transport = field(
         default_factory=lambda: Transport(timeouts=Timeouts(_PATIENCE, _PATIENCE, _PATIENCE), connections=_AT_ONCE)
     )
+    _notes: _Allowance = field(init=False)
+    _names: _Allowance = field(init=False)
+    _files: _Allowance = field(init=False)
     _looks: _Remembered[tuple[str, Repo], WantedRepo | None] = field(init=False)
     _open: _Remembered[tuple[str, Repo], bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self._looks, self._open = _Remembered(_FRESH, self.clock), _Remembered(_FRESH, self.clock)
+        self._notes = _Allowance((1.0, 100), (10.0, 300), self.clock)
+        self._names = _Allowance((1.0, 60), (5.0, 300), self.clock)
+        self._files = _Allowance((10.0, 1000), (20.0, 2000), self.clock)
 
     def take(self, settings: Settings, mirror: AskedMirror) -> None:
         """From now on these settings hold."""
@@ -230,16 +258,15 @@ class MissDesk:
         if not self._note(settings, wishes, asked, repo):
             return DeskAnswer(429, "too many wishes at once; try again later")
         self.count.labels("noted").inc()
-        found = self._look(mirror, asked.target, repo)
+        found = self._look(mirror, asked, repo)
         if found is None or found.closed:
             return DeskAnswer(200, "noted")
         wishes.judge(asked.target, repo, found.verdict, found.outcome)
         return DeskAnswer(200, found.verdict, outcome=found.outcome)
 
     def _note(self, settings: Settings, wishes: Wishes, asked: MissQuestion, repo: Repo) -> bool:
-        with self._lock:
-            if not self._notes.take():
-                return False
+        if not self._may_have(self._notes, asked):
+            return False
         wishes.note(asked.target, repo, who(asked, settings.http.asked_by or ""), iso_utc(datetime.now(UTC)))
         return True
 
@@ -250,17 +277,18 @@ class MissDesk:
         place = next(filter(None, (_shown_hub(settings, job) for job in jobs)), None)
         if place is None or not _PLAIN.fullmatch(asked.at) or self._is_decided(mirror, asked.target, repo):
             return self._refused()
-        if not self._is_open(place, repo):
+        if not self._is_open(place, asked, repo):
             return self._refused()
         leaves = {"X-Mirror-Leaves": place}
         if asked.what == "file" and asked.method == "HEAD":
-            return self._asked_upstream(place, f"/{asked.at.lstrip('/')}", leaves)
+            return self._asked_upstream(place, asked, leaves)
         self.count.labels("redirected").inc()
         return DeskAnswer(307, "", {"Location": f"{place}/{asked.at.lstrip('/')}", **leaves})
 
-    def _asked_upstream(self, place: str, at: str, leaves: Mapping[str, str]) -> DeskAnswer:
+    def _asked_upstream(self, place: str, asked: MissQuestion, leaves: Mapping[str, str]) -> DeskAnswer:
         """What clients read off the redirect itself, as the upstream says it to anybody."""
-        found = self._within(lambda: self._head(place, at))
+        at = f"/{asked.at.lstrip('/')}"
+        found = self._within(self._files, asked, lambda: self._head(place, at))
         if found is None:
             return DeskAnswer(404, "its upstream does not answer now")
         status, said, code = found
@@ -282,7 +310,7 @@ class MissDesk:
             answer = self._transport.open(url, {})
             answer.finish()
             for name in ("X-Repo-Commit", "ETag", "X-Linked-Size", "X-Linked-Etag"):
-                if (value := answer.headers.get(name)) is not None:
+                if (value := answer.headers.get(name)) is not None and len(value) <= _LONGEST:
                     said.setdefault(name, value)
             if answer.status not in _REDIRECTS:
                 break
@@ -293,7 +321,7 @@ class MissDesk:
             said["X-Linked-Size"] = size  # a redirect has a length of its own
         return answer.status, said, answer.headers.get("X-Error-Code", "") if answer.status != _OK else ""
 
-    def _is_open(self, place: str, repo: Repo) -> bool:
+    def _is_open(self, place: str, asked: MissQuestion, repo: Repo) -> bool:
         """Whether the upstream gives the files of a repo to anybody; False where that cannot be told."""
         kept = self._open.get((place, repo))
         if kept is not None:
@@ -306,7 +334,7 @@ class MissDesk:
                 raise UsageError(f"{place} answers {answer.status}")  # which says nothing of the repo
             return answer.status == _OK
 
-        found = self._within(ask)
+        found = self._within(self._names, asked, ask)
         if found is not None:
             self._open.put((place, repo), found)
         return bool(found)
@@ -328,6 +356,8 @@ class MissDesk:
             known = self._under_way(asked.target, repo)
             if known is not None:
                 return known
+            if not self._names.take(asker(asked)):
+                return _wait("60")
             self._fetches[asked.target, repo] = _Bringing(self.clock(), {job.name for job in jobs})
         begun = self.runs(asked.target, repo)
         with self._lock:
@@ -365,30 +395,34 @@ class MissDesk:
         """Whether the reader might read it: by a role, or because the upstream gives it to everybody."""
         if settings.access_to(asked.target).decide(asked.role, repo, closed=True) is Sight.READ:
             return True
-        found = self._look(mirror, asked.target, repo)
+        found = self._look(mirror, asked, repo)
         return found is not None and not found.closed
 
     # ---- what both need
 
-    def _look(self, mirror: AskedMirror, target: str, repo: Repo) -> WantedRepo | None:
-        kept = self._looks.get((target, repo))
+    def _look(self, mirror: AskedMirror, asked: MissQuestion, repo: Repo) -> WantedRepo | None:
+        kept = self._looks.get((asked.target, repo))
         if kept is not None:
             return kept
 
         def ask() -> WantedRepo:
             try:
-                return mirror.look_at_wanted(target, repo)
+                return mirror.look_at_wanted(asked.target, repo)
             except (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound):
                 return WantedRepo(closed=True, outcome="", verdict="")
 
-        found = self._within(ask)
+        found = self._within(self._names, asked, ask)
         if found is not None:
-            self._looks.put((target, repo), found)
+            self._looks.put((asked.target, repo), found)
         return found
 
-    def _within(self, ask: Callable[[], Value]) -> Value | None:
-        """What an upstream says within a moment; None where it says nothing, or too many are asked already."""
-        if not self._free.acquire(blocking=False):
+    def _may_have(self, allowance: _Allowance, asked: MissQuestion) -> bool:
+        with self._lock:
+            return allowance.take(asker(asked))
+
+    def _within(self, allowance: _Allowance, asked: MissQuestion, ask: Callable[[], Value]) -> Value | None:
+        """What an upstream says within a moment; None where it says nothing, or has been asked too much."""
+        if not self._may_have(allowance, asked) or not self._free.acquire(blocking=False):
             return None
         try:
             future: Future[Value] = self._pool.submit(ask)
@@ -438,11 +472,16 @@ def how_to_ask(settings: Settings) -> str:
 
 def who(asked: MissQuestion, secret: str) -> str:
     """Who wants it: a token's name stands for its holder; of an address nothing that leads back to it is kept."""
+    if asked.name or asked.role:
+        return asker(asked)
+    return f"address {hmac.new(secret.encode(), asked.client.encode(), sha256).hexdigest()[:12]}"
+
+
+def asker(asked: MissQuestion) -> str:
+    """The same by the address itself, for nobody to keep."""
     if asked.name:
         return f"token {asked.name}"
-    if asked.role:
-        return f"role {asked.role}"
-    return f"address {hmac.new(secret.encode(), asked.client.encode(), sha256).hexdigest()[:12]}"
+    return f"role {asked.role}" if asked.role else f"address {asked.client}"
 
 
 def _wait(seconds: str) -> DeskAnswer:

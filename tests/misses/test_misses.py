@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from mirror_sync.app.wishing import WantedRepo
+from mirror_sync.daemon.misses import MissDesk, MissQuestion
+from mirror_sync.daemon.requests import Started
 from mirror_sync.domain.access.access_tokens import digest_of
-from mirror_sync.front.misses.daemon_desk import DeskOptions
+from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.domain.repo import Repo
+from mirror_sync.front.hub.desk_answer import DeskAnswer
+from mirror_sync.front.hub.front_request import FrontRequest
+from mirror_sync.front.misses.daemon_desk import DaemonDesk, DeskOptions
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.observe.metrics.metrics import Metrics
 from tests.front.guarded import TOKENS, bearer
 from tests.front.mirrors import Mirror, Reply
-from tests.misses.world import BIG, World, front_of, until
+from tests.misses.world import BIG, Desk, World, front_of, until
 from tests.servers.ports import free_port
 
 
@@ -131,6 +146,60 @@ def test_the_form_notes_a_wish_says_what_licences_allow_and_is_for_our_own_pages
     assert _ask(notes.front, "repo=a/own", Origin=host).status == 303
     assert _ask(notes.front, "repo=a/own", Sec_Fetch_Site="same-origin", Origin="null").status == 303
     assert digest_of(TOKENS["admins"]) not in str(notes.desk.wishes)
+
+
+def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothing_from_others(
+    fetching: tuple[Desk, Path],
+) -> None:
+    looked, begun = list[Repo](), list[Repo]()
+
+    class Looks:
+        def status(self) -> tuple[RepoStatus, ...]:
+            return ()
+
+        def is_taken_down(self, target: str, repo: Repo) -> bool:
+            return False
+
+        def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+            looked.append(repo)
+            return WantedRepo(closed=True, outcome="", verdict="")
+
+    def begins(target: str, repo: Repo) -> tuple[Started, ...]:
+        begun.append(repo)
+        return ()
+
+    desk = MissDesk(begins, Metrics().misses, lambda: 0.0)
+    desk.take(fetching[0].settings, Looks())
+
+    def asks(name: str, client: str, role: str = "") -> int:
+        return desk.answer(MissQuestion("info", "disk", f"model:pub/{name}", "GET", "/x", "", role, client)).status
+
+    for number in range(1000):
+        asks(f"n{number}", "10.0.0.1")
+    assert len(looked) == 60
+    asks("another", "10.0.0.2")
+    assert len(looked) == 61
+    for number in range(1000):
+        asks(f"m{number}", f"10.1.{number // 250}.{number % 250}")
+    assert len(looked) == 300
+    assert asks("gatedone", "", "admins") == 503
+    assert begun == [], "nothing is begun for who may have no more"
+
+
+def test_what_one_question_makes_of_the_daemon_silences_it_for_no_other() -> None:
+    answers = iter([503, 400, 200, 401])
+
+    def miss(_: Request) -> Response:
+        return JSONResponse(DeskAnswer(404, "told").encode(), next(answers))
+
+    with serving(Starlette(routes=[Route("/miss", miss)])) as url:
+        place = urlsplit(url)
+        options = DeskOptions("ask", "disk", place.hostname or "", place.port or 0, "secret")
+        desk = DaemonDesk(options, lambda: 0.0)
+        asked = FrontRequest("GET", "/a/b", "", {}, "")
+        told = [desk("info", "model:a/b", asked) for _ in range(5)]
+    assert [one and one.message for one in told] == [None, None, "told", None, None]
+    assert next(answers, None) is None, "after 401 nobody asks for a while"
 
 
 def test_the_daemon_answers_nobody_without_the_secret(notes: World) -> None:
