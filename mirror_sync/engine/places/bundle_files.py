@@ -117,7 +117,8 @@ class BundleFiles(Bytes):
                 body = file.read(min(member.size, MAX_REFS + 1))
                 blob, named = blob_of(member.key), mine.pop(member.key, None)
                 digest = Sha256.of(body)
-                if blob == digest and len(beside) < MOST_ATTACHMENTS:
+                kept = sum(map(len, beside.values())) + len(body)
+                if blob == digest and len(beside) < MOST_ATTACHMENTS and kept <= MAX_REFS:
                     beside[digest] = body
                 elif named is not None and named.refs == digest:
                     yield BundledRefs(named.repo, body, beside)
