@@ -56,7 +56,8 @@ _LONGEST = 1024  # characters of a header of an upstream that is passed on
 _KNOWN, _FRESH = 1024, 60.0  # repos of which is remembered what an upstream said, and for how many seconds
 _REST = 300.0  # seconds until what could not be brought is tried again because somebody asks
 _LOST = 3600.0  # seconds after which a run of which no end was told is forgotten
-_MOST_FETCHES = 16  # repos that are on their way because somebody asked
+_MOST_FETCHES, _MOST_OF_ONE = 16, 8  # repos that are on their way because somebody asked, and because one did
+_SOON_KNOWN = 5.0  # seconds for which is believed what a run of others has decided
 _AGAIN, _SOON = "10", "2"  # seconds after which a client asks again
 _CAME = 10.0  # seconds in which a front may not have seen yet what is published
 _HOPS = 3
@@ -138,6 +139,10 @@ class _Remembered(Generic[Key, Value]):
             found = self._kept.get(key)
             return None if found is None or self._clock() >= found[0] else found[1]
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
     def put(self, key: Key, value: Value) -> None:
         with self._lock:
             self._kept[key] = self._clock() + self._seconds, value
@@ -172,6 +177,7 @@ class _Bringing:
     """A repo that is brought because somebody asked: the jobs whose runs have not ended, and how the others did."""
 
     since: float
+    by: str
     jobs: set[str]
     ended: float | None = None
     came: bool = False
@@ -195,11 +201,13 @@ class MissDesk:
     _notes: _Allowance = field(init=False)
     _names: _Allowance = field(init=False)
     _files: _Allowance = field(init=False)
+    _decided: _Remembered[str, frozenset[tuple[str, str]]] = field(init=False)
     _looks: _Remembered[tuple[str, Repo], WantedRepo | None] = field(init=False)
     _open: _Remembered[tuple[str, Repo], bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self._looks, self._open = _Remembered(_FRESH, self.clock), _Remembered(_FRESH, self.clock)
+        self._decided = _Remembered(_SOON_KNOWN, self.clock)
         self._notes = _Allowance((1.0, 100), (10.0, 300), self.clock)
         self._names = _Allowance((1.0, 60), (5.0, 300), self.clock)
         self._files = _Allowance((10.0, 1000), (20.0, 2000), self.clock)
@@ -214,6 +222,7 @@ class MissDesk:
 
     def learn(self, job: str, repos: Collection[Repo] | None, came: Came) -> None:
         """A run of a job has ended: what was waited for is there now, or is not."""
+        self._decided.clear()
         reports = came.repos if isinstance(came, RunReport) else ()
         published = {(one.kind, one.repo) for one in reports if one.outcome in _CAME_WITH}
         with self._lock:
@@ -341,8 +350,11 @@ class MissDesk:
 
     def _is_decided(self, mirror: AskedMirror, target: str, repo: Repo) -> bool:
         """Whether somebody, or a rule, does not want it here."""
-        known = (one for one in mirror.status() if one.repo == repo.id and one.kind == repo.kind)
-        return any(one.state in _DECIDED for one in known) or mirror.is_taken_down(target, repo)
+        decided = self._decided.get("")
+        if decided is None:  # of all repos, and not for each who asks
+            decided = frozenset((one.kind, one.repo) for one in mirror.status() if one.state in _DECIDED)
+            self._decided.put("", decided)
+        return (repo.kind, repo.id) in decided or mirror.is_taken_down(target, repo)
 
     # ---- brought because somebody asks
 
@@ -353,12 +365,12 @@ class MissDesk:
         if not jobs or not self._may_learn(settings, mirror, asked, repo) or mirror.is_taken_down(asked.target, repo):
             return self._noted(settings, wishes, asked, repo)
         with self._lock:
-            known = self._under_way(asked.target, repo)
+            known = self._under_way(asked, repo)
             if known is not None:
                 return known
             if not self._names.take(asker(asked)):
                 return _wait("60")
-            self._fetches[asked.target, repo] = _Bringing(self.clock(), {job.name for job in jobs})
+            self._fetches[asked.target, repo] = _Bringing(self.clock(), asker(asked), {job.name for job in jobs})
         begun = self.runs(asked.target, repo)
         with self._lock:
             busy = {one.job for one in begun if not one.state.idle}
@@ -375,16 +387,17 @@ class MissDesk:
         _log.info("miss.fetching", repo=str(repo), target=asked.target, jobs=sorted(busy))
         return _wait(_AGAIN)
 
-    def _under_way(self, target: str, repo: Repo) -> DeskAnswer | None:
+    def _under_way(self, asked: MissQuestion, repo: Repo) -> DeskAnswer | None:
         """What is said of a repo that was asked for before; None where it may be brought now. The lock is held."""
         now = self.clock()
         for key, one in list(self._fetches.items()):
             if now - one.since > _LOST or (one.ended is not None and now - one.ended > _REST):
                 del self._fetches[key]
-        known = self._fetches.get((target, repo))
+        known = self._fetches.get((asked.target, repo))
         if known is None:
-            going = sum(one.ended is None for one in self._fetches.values())
-            return _wait("60") if going >= _MOST_FETCHES else None
+            going = [one.by for one in self._fetches.values() if one.ended is None]
+            many = len(going) >= _MOST_FETCHES or going.count(asker(asked)) >= _MOST_OF_ONE
+            return _wait("60") if many else None
         if known.ended is None:
             return _wait(_AGAIN)
         if known.came and now - known.ended < _CAME:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from mirror_sync.app.wishing import WantedRepo
 from mirror_sync.daemon.misses import MissDesk, MissQuestion
-from mirror_sync.daemon.requests import Started
+from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.repo import Repo
@@ -184,6 +184,32 @@ def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothi
     assert len(looked) == 300
     assert asks("gatedone", "", "admins") == 503
     assert begun == [], "nothing is begun for who may have no more"
+
+
+def test_one_who_asks_has_no_more_than_half_of_what_is_brought_at_once(fetching: tuple[Desk, Path]) -> None:
+    class Mirror:
+        def status(self) -> tuple[RepoStatus, ...]:
+            return ()
+
+        def is_taken_down(self, target: str, repo: Repo) -> bool:
+            return False
+
+        def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+            return WantedRepo(closed=False, outcome="allowed", verdict="")
+
+    begun = list[str]()
+
+    def begins(target: str, repo: Repo) -> tuple[Started, ...]:
+        begun.append(repo.id)
+        return (Started("wide", str(repo), RequestState.STARTED),)
+
+    desk = MissDesk(begins, Metrics().misses, lambda: 0.0)
+    desk.take(fetching[0].settings, Mirror())
+    for client in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        for number in range(20):
+            name = f"model:pub/{client[-1]}n{number}"
+            assert desk.answer(MissQuestion("info", "disk", name, "GET", "/x", "", "", client)).status == 503
+    assert [one[:5] for one in begun] == ["pub/1"] * 8 + ["pub/2"] * 8
 
 
 def test_what_one_question_makes_of_the_daemon_silences_it_for_no_other() -> None:
