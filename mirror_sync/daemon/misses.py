@@ -53,6 +53,7 @@ _PATIENCE = 2.0  # seconds that an upstream is waited for; a reader waits for tw
 _AT_ONCE = 8  # questions to upstreams
 _ASKERS = 1024  # of whom is remembered how much each has asked
 _LONGEST = 1024  # characters of a header of an upstream that is passed on
+_MOST_ANSWERS = 24  # that are being given; the daemon has 40 threads for all that it is asked
 _KNOWN, _FRESH = 1024, 60.0  # repos of which is remembered what an upstream said, and for how many seconds
 _REST = 300.0  # seconds until what could not be brought is tried again because somebody asks
 _LOST = 3600.0  # seconds after which a run of which no end was told is forgotten
@@ -511,11 +512,14 @@ def _idle_words(begun: Collection[Started]) -> str:
 
 
 def miss_route(secret: str, desk: MissDesk) -> Route:
-    """The address at which fronts ask."""
+    """The address at which fronts ask. A target that hangs holds up no more of them than leave others their threads."""
+    free = threading.Semaphore(_MOST_ANSWERS)
 
     def miss(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), secret.encode()):
             return JSONResponse({"error": f"{SECRET} is not http.front_secret of jobs.yaml"}, 401)
+        if not free.acquire(blocking=False):
+            return JSONResponse({"error": "too many are waited for"}, 503)
         try:
             found = desk.answer(MissQuestion.of(request.query_params))
         except ValueError as error:
@@ -523,6 +527,8 @@ def miss_route(secret: str, desk: MissDesk) -> Route:
         except (MirrorError, OSError) as error:
             _log.warning("miss.failed", reason=str(error))
             return JSONResponse({"error": "it cannot be told now"}, 503)
+        finally:
+            free.release()
         return JSONResponse(found.encode())
 
     return Route("/miss", miss, methods=["GET"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mirror_sync.app.wishing import WantedRepo
-from mirror_sync.daemon.misses import MissDesk, MissQuestion
+from mirror_sync.daemon.misses import MissDesk, MissQuestion, miss_route
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
 from mirror_sync.domain.outcome.report import RepoStatus
@@ -184,6 +186,44 @@ def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothi
     assert len(looked) == 300
     assert asks("gatedone", "", "admins") == 503
     assert begun == [], "nothing is begun for who may have no more"
+
+
+def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_else_of_the_daemon(
+    fetching: tuple[Desk, Path],
+) -> None:
+    hangs, reached = threading.Event(), threading.Semaphore(0)
+
+    class Hanging:
+        def status(self) -> tuple[RepoStatus, ...]:
+            return ()
+
+        def is_taken_down(self, target: str, repo: Repo) -> bool:
+            reached.release()
+            return not hangs.wait(60)
+
+        def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+            return WantedRepo(closed=False, outcome="allowed", verdict="")
+
+    desk = MissDesk(lambda target, repo: (), Metrics().misses)
+    desk.take(fetching[0].settings, Hanging())
+    other = Route("/metrics", lambda request: Response("told"))  # in a thread, as the daemon's own
+    names = ("what", "target", "repo", "method", "at", "name", "role", "client")
+    with serving(Starlette(routes=[miss_route("secret", desk), other])) as url, ThreadPoolExecutor(24) as pool:
+        daemon = Mirror(url, fetching[0].program.store("disk"))
+
+        def asks(number: int) -> int:
+            said = ("info", "disk", f"pub/h{number}", "GET", "/x", "", "developers", "")
+            path = f"/miss?{urlencode(dict(zip(names, said, strict=True)))}"
+            return daemon.get(path, X_Front_Secret="secret").status
+
+        waiting = [pool.submit(asks, number) for number in range(24)]
+        for _ in waiting:
+            assert reached.acquire(timeout=60)
+        assert asks(99) == 503
+        assert daemon.get("/metrics").body == b"told"
+        hangs.set()
+        assert {one.result() for one in waiting} == {200}
+        assert asks(99) == 200
 
 
 def test_one_who_asks_has_no_more_than_half_of_what_is_brought_at_once(fetching: tuple[Desk, Path]) -> None:
