@@ -236,6 +236,23 @@ def test_what_no_export_writes_is_taken_from_no_part_and_written_nowhere(
     assert {path for path in sites.folder.rglob("*") if receiver.folder not in path.parents} == before
 
 
+def test_an_index_that_is_exchanged_after_it_was_proved_is_not_believed(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, receiver = sites.bundle("bundle", "acme/small"), sites.receiver()
+    index, digest_of = bundle / INDEX, bundle_files._digest_of
+
+    def exchanged(path: Path) -> str:
+        found = digest_of(path)
+        if path == index:
+            index.write_bytes(index.read_bytes().replace(b"acme/small", b"acme/other"))
+        return found
+
+    monkeypatch.setattr(bundle_files, "_digest_of", exchanged)
+    with pytest.raises(MirrorError, match="was changed while it was read"):
+        receiver.take_in(bundle)
+
+
 def test_documents_beside_a_refs_json_are_held_within_the_bound_of_one(
     sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> None:

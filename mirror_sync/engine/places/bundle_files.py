@@ -88,6 +88,8 @@ class BundleFiles(Bytes):
         if _digest_of(index) != self._sums[INDEX]:
             raise DocumentError(f"{index} is not the one that {BUNDLE_SUMS} names; copy it again")
         self.index = BundleIndex.read(index)
+        if self.index.digest != self._sums[INDEX]:
+            raise DocumentError(f"{index} was changed while it was read")
         listed = {part.name: part.sha256 for part in self.index.parts}
         if listed != {name: digest for name, digest in self._sums.items() if name != INDEX}:
             raise DocumentError(f"{INDEX} names other parts than {BUNDLE_SUMS}")
