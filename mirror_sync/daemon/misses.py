@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 _PATIENCE = 2.0  # seconds that an upstream is waited for; a reader waits for two answers of it at the most
 _AT_ONCE = 8  # questions to upstreams
 _ASKERS = 1024  # of whom is remembered how much each has asked
-_LONGEST = 1024  # characters of a header of an upstream that is passed on
 _MOST_ANSWERS = 24  # that are being given; the daemon has 40 threads for all that it is asked
 _KNOWN, _FRESH = 1024, 60.0  # repos of which is remembered what an upstream said, and for how many seconds
 _REST = 300.0  # seconds until what could not be brought is tried again because somebody asks
@@ -64,8 +63,11 @@ _CAME = 10.0  # seconds in which a front may not have seen yet what is published
 _HOPS = 3
 _SAID_NOTHING = DeskAnswer(404, "")
 _PLAIN = re.compile(r"/[!-~]*")
+_COMMIT, _TAG = re.compile(r"[0-9a-f]{40}"), re.compile(r"[!-~]{1,1024}")
+_SIZE, _CODE = re.compile(r"[0-9]{1,19}"), re.compile(r"[A-Za-z]{1,64}")
+# What an upstream says of a file that readers are told; nothing that a front could not send on.
+_TOLD = {"X-Repo-Commit": _COMMIT, "ETag": _TAG, "X-Linked-Size": _SIZE, "X-Linked-Etag": _TAG}
 _PINNABLE = re.compile(rf"(?P<before>/{FIELDS['place']}{FIELDS['id']}/resolve/)(?:{FIELDS['rev']})(?P<path>/.*)")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _PAGE = re.compile(r"https?://[^/]+/+(?:(?P<kinds>datasets|spaces|kernels)/)?(?P<id>[^/?#]+/[^/?#]+)")
 _CAME_WITH = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
 _DECIDED = (RepoState.REFUSED, RepoState.HELD, RepoState.GATED, RepoState.GONE)
@@ -319,17 +321,18 @@ class MissDesk:
         for _ in range(_HOPS):
             answer = self._transport.open(url, {})
             answer.finish()
-            for name in ("X-Repo-Commit", "ETag", "X-Linked-Size", "X-Linked-Etag"):
-                if (value := answer.headers.get(name)) is not None and len(value) <= _LONGEST:
+            for name, told in _TOLD.items():
+                if told.fullmatch(value := answer.headers.get(name, "")):
                     said.setdefault(name, value)
             if answer.status not in _REDIRECTS:
                 break
             url = urljoin(url, answer.headers.get("Location", ""))
             if Url.parse(url).origin != Url.parse(place).origin:  # the file itself: it is there
                 return _OK, said, ""
-        if answer.status == _OK and "X-Linked-Size" not in said and (size := answer.headers.get("Content-Length")):
-            said["X-Linked-Size"] = size  # a redirect has a length of its own
-        return answer.status, said, answer.headers.get("X-Error-Code", "") if answer.status != _OK else ""
+        if answer.status == _OK and _SIZE.fullmatch(size := answer.headers.get("Content-Length", "")):
+            said.setdefault("X-Linked-Size", size)  # a redirect has a length of its own
+        code = _CODE.fullmatch(answer.headers.get("X-Error-Code", "")) if answer.status != _OK else None
+        return answer.status, said, code[0] if code else ""
 
     def _is_open(self, place: str, asked: MissQuestion, repo: Repo) -> bool:
         """Whether the upstream gives the files of a repo to anybody; False where that cannot be told."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -224,6 +225,33 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
         hangs.set()
         assert {one.result() for one in waiting} == {200}
         assert asks(99) == 200
+
+
+def test_of_what_an_upstream_says_of_a_file_only_what_a_front_can_send_on_is_told() -> None:
+    said = {
+        "ETag": '"a\x01b"', "X-Linked-Etag": '"fine"', "X-Repo-Commit": "no commit", "X-Linked-Size": "1e9",
+        "X-Error-Code": "two words",
+    }  # fmt: skip
+
+    class Upstream(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if self.path == "/none" else 200)
+            for name, value in {**said, "Content-Length": "2"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            desk = MissDesk(lambda target, repo: (), Metrics().misses)
+            place = f"http://127.0.0.1:{server.server_port}"
+            assert desk._head(place, "/x") == (200, {"X-Linked-Etag": '"fine"', "X-Linked-Size": "2"}, "")
+            assert desk._head(place, "/none") == (404, {"X-Linked-Etag": '"fine"'}, "")
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_one_who_asks_has_no_more_than_half_of_what_is_brought_at_once(fetching: tuple[Desk, Path]) -> None:
