@@ -41,6 +41,7 @@ from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, 
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
+from mirror_sync.front.protocols.s3_addresses import PRESIGNED
 from mirror_sync.logger import Logger
 from mirror_sync.net.transport import Transport
 from mirror_sync.state.wishes import Wishes
@@ -289,7 +290,7 @@ class MissDesk:
         place = next(filter(None, (_shown_hub(settings, job) for job in jobs)), None)
         if place is None or not _PLAIN.fullmatch(asked.at) or self._is_decided(mirror, asked.target, repo):
             return self._refused()
-        if not self._is_open(place, asked, repo):
+        if _bears_key(asked.at) or not self._is_open(place, asked, repo):
             return self._refused()
         leaves = {"X-Mirror-Leaves": place}
         if asked.what == "file" and asked.method == "HEAD":
@@ -477,6 +478,11 @@ def _shown_hub(settings: Settings, job: Job) -> str | None:
     if not isinstance(upstream, HubUpstream) or job.published_as is not None or upstream.veiled:
         return None
     return upstream.shown_origin if upstream.endpoints[0].rstrip("/") == upstream.shown_origin else None
+
+
+def _bears_key(at: str) -> bool:
+    """Whether an address was signed for the S3 door by a token of ours, which no upstream may see."""
+    return any(f"{name}=".lower() in at.lower() for name in PRESIGNED)
 
 
 def how_to_ask(settings: Settings) -> str:

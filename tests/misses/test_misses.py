@@ -54,6 +54,8 @@ def test_a_file_of_a_repo_that_a_job_names_is_redirected_with_what_clients_read_
         assert head.header("X-Xet-Hash") is None
     info = redirects.front.get("/api/models/pub/wanted/revision/main?expand=sha")
     assert info.header("Location") == f"{redirects.hub.url}/api/models/pub/wanted/revision/main?expand=sha"
+    signed = redirects.front.get("/pub/wanted/resolve/main/big.bin?x-amz-credential=ours%2Fa")
+    assert (signed.status, signed.header("Location")) == (404, None), "no key of ours goes to an upstream"
     xet = f"/api/models/pub/wanted/xet-read-token/{commit}"
     assert redirects.front.get(xet).header("Location") == f"{redirects.hub.url}{xet}"
     here = redirects.front.get(f"/api/models/pub/here/xet-read-token/{commit}")
