@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mirror_sync.domain.bounds import short
+from mirror_sync.domain.bounds import plain, short
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.policy.decisions import Matter
 from mirror_sync.domain.policy.rules import Candidate, judge_all
@@ -60,4 +60,4 @@ class LookAtWanted:
         worst = judged.objection or judged.verdicts[0]
         terms = resolved.terms
         closed = terms.private is not False or terms.gated is not False or terms.disabled
-        return WantedVerdict(closed, worst.outcome.value, short(worst.reason, _LINE))
+        return WantedVerdict(closed, worst.outcome.value, plain(short(worst.reason, _LINE)))

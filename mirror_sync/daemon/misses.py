@@ -41,6 +41,7 @@ from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, 
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
+from mirror_sync.front.protocols.s3_addresses import PRESIGNED
 from mirror_sync.logger import Logger
 from mirror_sync.net.transport import Transport
 from mirror_sync.state.wishes import Wishes
@@ -49,19 +50,25 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
     from mirror_sync.daemon.runs import Came
 
-_PATIENCE = 2.0  # seconds that an upstream is waited for
+_PATIENCE = 2.0  # seconds that an upstream is waited for; a reader waits for two answers of it at the most
 _AT_ONCE = 8  # questions to upstreams
+_ASKERS = 1024  # of whom is remembered how much each has asked
+_MOST_ANSWERS = 24  # that are being given; the daemon has 40 threads for all that it is asked
 _KNOWN, _FRESH = 1024, 60.0  # repos of which is remembered what an upstream said, and for how many seconds
 _REST = 300.0  # seconds until what could not be brought is tried again because somebody asks
 _LOST = 3600.0  # seconds after which a run of which no end was told is forgotten
-_MOST_FETCHES = 16  # repos that are on their way because somebody asked
+_MOST_FETCHES, _MOST_OF_ONE = 16, 8  # repos that are on their way because somebody asked, and because one did
+_SOON_KNOWN = 5.0  # seconds for which is believed what a run of others has decided
 _AGAIN, _SOON = "10", "2"  # seconds after which a client asks again
 _CAME = 10.0  # seconds in which a front may not have seen yet what is published
 _HOPS = 3
 _SAID_NOTHING = DeskAnswer(404, "")
 _PLAIN = re.compile(r"/[!-~]*")
+_COMMIT, _TAG = re.compile(r"[0-9a-f]{40}"), re.compile(r"[!-~]{1,1024}")
+_SIZE, _CODE = re.compile(r"[0-9]{1,19}"), re.compile(r"[A-Za-z]{1,64}")
+# What an upstream says of a file that readers are told; nothing that a front could not send on.
+_TOLD = {"X-Repo-Commit": _COMMIT, "ETag": _TAG, "X-Linked-Size": _SIZE, "X-Linked-Etag": _TAG}
 _PINNABLE = re.compile(rf"(?P<before>/{FIELDS['place']}{FIELDS['id']}/resolve/)(?:{FIELDS['rev']})(?P<path>/.*)")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _PAGE = re.compile(r"https?://[^/]+/+(?:(?P<kinds>datasets|spaces|kernels)/)?(?P<id>[^/?#]+/[^/?#]+)")
 _CAME_WITH = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
 _DECIDED = (RepoState.REFUSED, RepoState.HELD, RepoState.GATED, RepoState.GONE)
@@ -136,6 +143,10 @@ class _Remembered(Generic[Key, Value]):
             found = self._kept.get(key)
             return None if found is None or self._clock() >= found[0] else found[1]
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
     def put(self, key: Key, value: Value) -> None:
         with self._lock:
             self._kept[key] = self._clock() + self._seconds, value
@@ -144,11 +155,33 @@ class _Remembered(Generic[Key, Value]):
                 self._kept.popitem(last=False)
 
 
+class _Allowance:
+    """Lets each who asks, and all together, have so many a second over time, and so many at once.
+
+    So one who asks for a million names takes little from others; and many who do take a bounded number of an upstream's
+    calls, of which syncs need theirs. For one thread.
+    """
+
+    def __init__(self, each: tuple[float, int], together: tuple[float, int], clock: Callable[[], float]) -> None:
+        self._each, self._clock = each, clock
+        self._all = TokenBucket(*together, clock)
+        self._askers: OrderedDict[str, TokenBucket] = OrderedDict()
+
+    def take(self, asker: str) -> bool:
+        """Whether one more may be had now; if so, it is counted."""
+        mine = self._askers.pop(asker, None) or TokenBucket(*self._each, self._clock)
+        self._askers[asker] = mine
+        if len(self._askers) > _ASKERS:
+            self._askers.popitem(last=False)
+        return mine.take() and self._all.take()
+
+
 @dataclass(slots=True)
 class _Bringing:
     """A repo that is brought because somebody asked: the jobs whose runs have not ended, and how the others did."""
 
     since: float
+    by: str
     jobs: set[str]
     ended: float | None = None
     came: bool = False
@@ -164,17 +197,24 @@ class MissDesk:
     _current: tuple[Settings, AskedMirror, Wishes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _fetches: OrderedDict[tuple[str, Repo], _Bringing] = field(default_factory=OrderedDict)
-    _notes: TokenBucket = field(default_factory=lambda: TokenBucket(10.0, 100))
     _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(_AT_ONCE, "miss"))
     _free: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
     _transport: Transport = field(
         default_factory=lambda: Transport(timeouts=Timeouts(_PATIENCE, _PATIENCE, _PATIENCE), connections=_AT_ONCE)
     )
+    _notes: _Allowance = field(init=False)
+    _names: _Allowance = field(init=False)
+    _files: _Allowance = field(init=False)
+    _decided: _Remembered[str, frozenset[tuple[str, str]]] = field(init=False)
     _looks: _Remembered[tuple[str, Repo], WantedVerdict | None] = field(init=False)
     _open: _Remembered[tuple[str, Repo], bool] = field(init=False)
 
     def __post_init__(self) -> None:
         self._looks, self._open = _Remembered(_FRESH, self.clock), _Remembered(_FRESH, self.clock)
+        self._decided = _Remembered(_SOON_KNOWN, self.clock)
+        self._notes = _Allowance((1.0, 100), (10.0, 300), self.clock)
+        self._names = _Allowance((1.0, 60), (5.0, 300), self.clock)
+        self._files = _Allowance((10.0, 1000), (20.0, 2000), self.clock)
 
     def take(self, settings: Settings, mirror: AskedMirror) -> None:
         """From now on these settings hold."""
@@ -186,6 +226,7 @@ class MissDesk:
 
     def learn(self, job: str, repos: Collection[Repo] | None, came: Came) -> None:
         """A run of a job has ended: what was waited for is there now, or is not."""
+        self._decided.clear()
         reports = came.repos if isinstance(came, RunReport) else ()
         published = {(one.kind, one.repo) for one in reports if one.outcome in _CAME_WITH}
         with self._lock:
@@ -230,16 +271,15 @@ class MissDesk:
         if not self._note(settings, wishes, asked, repo):
             return DeskAnswer(429, "too many wishes at once; try again later")
         self.count.labels("noted").inc()
-        found = self._look(mirror, asked.target, repo)
+        found = self._look(mirror, asked, repo)
         if found is None or found.closed:
             return DeskAnswer(200, "noted")
         wishes.judge(asked.target, repo, found.verdict, found.outcome)
         return DeskAnswer(200, found.verdict, outcome=found.outcome)
 
     def _note(self, settings: Settings, wishes: Wishes, asked: MissQuestion, repo: Repo) -> bool:
-        with self._lock:
-            if not self._notes.take():
-                return False
+        if not self._may_have(self._notes, asked):
+            return False
         wishes.note(asked.target, repo, who(asked, settings.http.asked_by or ""), iso_utc(datetime.now(UTC)))
         return True
 
@@ -250,17 +290,18 @@ class MissDesk:
         place = next(filter(None, (_shown_hub(settings, job) for job in jobs)), None)
         if place is None or not _PLAIN.fullmatch(asked.at) or self._is_decided(mirror, asked.target, repo):
             return self._refused()
-        if not self._is_open(place, repo):
+        if _bears_key(asked.at) or not self._is_open(place, asked, repo):
             return self._refused()
         leaves = {"X-Mirror-Leaves": place}
         if asked.what == "file" and asked.method == "HEAD":
-            return self._asked_upstream(place, f"/{asked.at.lstrip('/')}", leaves)
+            return self._asked_upstream(place, asked, leaves)
         self.count.labels("redirected").inc()
         return DeskAnswer(307, "", {"Location": f"{place}/{asked.at.lstrip('/')}", **leaves})
 
-    def _asked_upstream(self, place: str, at: str, leaves: Mapping[str, str]) -> DeskAnswer:
+    def _asked_upstream(self, place: str, asked: MissQuestion, leaves: Mapping[str, str]) -> DeskAnswer:
         """What clients read off the redirect itself, as the upstream says it to anybody."""
-        found = self._within(lambda: self._head(place, at))
+        at = f"/{asked.at.lstrip('/')}"
+        found = self._within(self._files, asked, lambda: self._head(place, at))
         if found is None:
             return DeskAnswer(404, "its upstream does not answer now")
         status, said, code = found
@@ -281,19 +322,20 @@ class MissDesk:
         for _ in range(_HOPS):
             answer = self._transport.open(url, {})
             answer.finish()
-            for name in ("X-Repo-Commit", "ETag", "X-Linked-Size", "X-Linked-Etag"):
-                if (value := answer.headers.get(name)) is not None:
+            for name, told in _TOLD.items():
+                if told.fullmatch(value := answer.headers.get(name, "")):
                     said.setdefault(name, value)
             if answer.status not in _REDIRECTS:
                 break
             url = urljoin(url, answer.headers.get("Location", ""))
             if Url.parse(url).origin != Url.parse(place).origin:  # the file itself: it is there
                 return _OK, said, ""
-        if answer.status == _OK and "X-Linked-Size" not in said and (size := answer.headers.get("Content-Length")):
-            said["X-Linked-Size"] = size  # a redirect has a length of its own
-        return answer.status, said, answer.headers.get("X-Error-Code", "") if answer.status != _OK else ""
+        if answer.status == _OK and _SIZE.fullmatch(size := answer.headers.get("Content-Length", "")):
+            said.setdefault("X-Linked-Size", size)  # a redirect has a length of its own
+        code = _CODE.fullmatch(answer.headers.get("X-Error-Code", "")) if answer.status != _OK else None
+        return answer.status, said, code[0] if code else ""
 
-    def _is_open(self, place: str, repo: Repo) -> bool:
+    def _is_open(self, place: str, asked: MissQuestion, repo: Repo) -> bool:
         """Whether the upstream gives the files of a repo to anybody; False where that cannot be told."""
         kept = self._open.get((place, repo))
         if kept is not None:
@@ -306,15 +348,18 @@ class MissDesk:
                 raise UsageError(f"{place} answers {answer.status}")  # which says nothing of the repo
             return answer.status == _OK
 
-        found = self._within(ask)
+        found = self._within(self._names, asked, ask)
         if found is not None:
             self._open.put((place, repo), found)
         return bool(found)
 
     def _is_decided(self, mirror: AskedMirror, target: str, repo: Repo) -> bool:
         """Whether somebody, or a rule, does not want it here."""
-        known = (one for one in mirror.status() if one.repo == repo.id and one.kind == repo.kind)
-        return any(one.state in _DECIDED for one in known) or mirror.is_taken_down(target, repo)
+        decided = self._decided.get("")
+        if decided is None:  # of all repos, and not for each who asks
+            decided = frozenset((one.kind, one.repo) for one in mirror.status() if one.state in _DECIDED)
+            self._decided.put("", decided)
+        return (repo.kind, repo.id) in decided or mirror.is_taken_down(target, repo)
 
     # ---- brought because somebody asks
 
@@ -325,10 +370,12 @@ class MissDesk:
         if not jobs or not self._may_learn(settings, mirror, asked, repo) or mirror.is_taken_down(asked.target, repo):
             return self._noted(settings, wishes, asked, repo)
         with self._lock:
-            known = self._under_way(asked.target, repo)
+            known = self._under_way(asked, repo)
             if known is not None:
                 return known
-            self._fetches[asked.target, repo] = _Bringing(self.clock(), {job.name for job in jobs})
+            if not self._names.take(asker(asked)):
+                return _wait("60")
+            self._fetches[asked.target, repo] = _Bringing(self.clock(), asker(asked), {job.name for job in jobs})
         begun = self.runs(asked.target, repo)
         with self._lock:
             busy = {one.job for one in begun if not one.state.idle}
@@ -345,16 +392,17 @@ class MissDesk:
         _log.info("miss.fetching", repo=str(repo), target=asked.target, jobs=sorted(busy))
         return _wait(_AGAIN)
 
-    def _under_way(self, target: str, repo: Repo) -> DeskAnswer | None:
+    def _under_way(self, asked: MissQuestion, repo: Repo) -> DeskAnswer | None:
         """What is said of a repo that was asked for before; None where it may be brought now. The lock is held."""
         now = self.clock()
         for key, one in list(self._fetches.items()):
             if now - one.since > _LOST or (one.ended is not None and now - one.ended > _REST):
                 del self._fetches[key]
-        known = self._fetches.get((target, repo))
+        known = self._fetches.get((asked.target, repo))
         if known is None:
-            going = sum(one.ended is None for one in self._fetches.values())
-            return _wait("60") if going >= _MOST_FETCHES else None
+            going = [one.by for one in self._fetches.values() if one.ended is None]
+            many = len(going) >= _MOST_FETCHES or going.count(asker(asked)) >= _MOST_OF_ONE
+            return _wait("60") if many else None
         if known.ended is None:
             return _wait(_AGAIN)
         if known.came and now - known.ended < _CAME:
@@ -365,30 +413,34 @@ class MissDesk:
         """Whether the reader might read it: by a role, or because the upstream gives it to everybody."""
         if settings.access_to(asked.target).decide(asked.role, repo, closed=True) is Sight.READ:
             return True
-        found = self._look(mirror, asked.target, repo)
+        found = self._look(mirror, asked, repo)
         return found is not None and not found.closed
 
     # ---- what both need
 
-    def _look(self, mirror: AskedMirror, target: str, repo: Repo) -> WantedVerdict | None:
-        kept = self._looks.get((target, repo))
+    def _look(self, mirror: AskedMirror, asked: MissQuestion, repo: Repo) -> WantedVerdict | None:
+        kept = self._looks.get((asked.target, repo))
         if kept is not None:
             return kept
 
         def ask() -> WantedVerdict:
             try:
-                return mirror.look_at_wanted(target, repo)
+                return mirror.look_at_wanted(asked.target, repo)
             except (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound):
                 return WantedVerdict(closed=True, outcome="", verdict="")
 
-        found = self._within(ask)
+        found = self._within(self._names, asked, ask)
         if found is not None:
-            self._looks.put((target, repo), found)
+            self._looks.put((asked.target, repo), found)
         return found
 
-    def _within(self, ask: Callable[[], Value]) -> Value | None:
-        """What an upstream says within a moment; None where it says nothing, or too many are asked already."""
-        if not self._free.acquire(blocking=False):
+    def _may_have(self, allowance: _Allowance, asked: MissQuestion) -> bool:
+        with self._lock:
+            return allowance.take(asker(asked))
+
+    def _within(self, allowance: _Allowance, asked: MissQuestion, ask: Callable[[], Value]) -> Value | None:
+        """What an upstream says within a moment; None where it says nothing, or has been asked too much."""
+        if not self._may_have(allowance, asked) or not self._free.acquire(blocking=False):
             return None
         try:
             future: Future[Value] = self._pool.submit(ask)
@@ -428,6 +480,11 @@ def _shown_hub(settings: Settings, job: Job) -> str | None:
     return upstream.shown_origin if upstream.endpoints[0].rstrip("/") == upstream.shown_origin else None
 
 
+def _bears_key(at: str) -> bool:
+    """Whether an address was signed for the S3 door by a token of ours, which no upstream may see."""
+    return any(f"{name}=".lower() in at.lower() for name in PRESIGNED)
+
+
 def how_to_ask(settings: Settings) -> str:
     """How to go on, for who asked in vain."""
     ask = settings.site.ask
@@ -438,11 +495,16 @@ def how_to_ask(settings: Settings) -> str:
 
 def who(asked: MissQuestion, secret: str) -> str:
     """Who wants it: a token's name stands for its holder; of an address nothing that leads back to it is kept."""
+    if asked.name or asked.role:
+        return asker(asked)
+    return f"address {hmac.new(secret.encode(), asked.client.encode(), sha256).hexdigest()[:12]}"
+
+
+def asker(asked: MissQuestion) -> str:
+    """The same by the address itself, for nobody to keep."""
     if asked.name:
         return f"token {asked.name}"
-    if asked.role:
-        return f"role {asked.role}"
-    return f"address {hmac.new(secret.encode(), asked.client.encode(), sha256).hexdigest()[:12]}"
+    return f"role {asked.role}" if asked.role else f"address {asked.client}"
 
 
 def _wait(seconds: str) -> DeskAnswer:
@@ -459,11 +521,14 @@ def _idle_words(begun: Collection[Started]) -> str:
 
 
 def miss_route(secret: str, desk: MissDesk) -> Route:
-    """The address at which fronts ask."""
+    """The address at which fronts ask. A target that hangs holds up no more of them than leave others their threads."""
+    free = threading.Semaphore(_MOST_ANSWERS)
 
     def miss(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), secret.encode()):
             return JSONResponse({"error": f"{SECRET} is not http.front_secret of jobs.yaml"}, 401)
+        if not free.acquire(blocking=False):
+            return JSONResponse({"error": "too many are waited for"}, 503)
         try:
             found = desk.answer(MissQuestion.of(request.query_params))
         except ValueError as error:
@@ -471,6 +536,8 @@ def miss_route(secret: str, desk: MissDesk) -> Route:
         except (MirrorError, OSError) as error:
             _log.warning("miss.failed", reason=str(error))
             return JSONResponse({"error": "it cannot be told now"}, 503)
+        finally:
+            free.release()
         return JSONResponse(found.encode())
 
     return Route("/miss", miss, methods=["GET"])

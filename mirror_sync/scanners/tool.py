@@ -62,7 +62,10 @@ class Tool:
             size = os.fstat(output.fileno()).st_size
             output.seek(max(0, size - _SAID))
             said = plain(" ".join(output.read().decode(errors="replace").split()))
-        return Ran(said, self._reason(status, size))
+        reason = self._reason(status, size)
+        if not reason and (made.is_symlink() or not made.is_dir()):
+            reason = "its output folder is no longer there, or leads elsewhere"
+        return Ran(said, reason)
 
     def _reason(self, status: int | None, size: int) -> str:
         if size > MOST_SAID:

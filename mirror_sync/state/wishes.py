@@ -76,8 +76,7 @@ class Wishes:
         def noted(connection: sqlite3.Connection) -> None:
             with transaction(connection):
                 connection.execute(_ASK, (target, repo.kind.value, repo.id, who, now, now))
-                connection.execute(_BOUND.format(where="WHERE who = ?", most=MOST_OF_ONE), (who,))
-                _bound(connection)
+                _bound(connection, who)
 
         self._file.tell(noted)
 
@@ -89,7 +88,7 @@ class Wishes:
                 for one in missed:
                     row = (target, one.repo.kind.value, one.repo.id, TRAFFIC, one.requests, one.last, one.last)
                     connection.execute(_COUNT, row)
-                _bound(connection)
+                _bound(connection, TRAFFIC)
 
         self._file.tell(counted)
 
@@ -131,7 +130,8 @@ class Wishes:
         self._file.close()
 
 
-def _bound(connection: sqlite3.Connection) -> None:
+def _bound(connection: sqlite3.Connection, who: str) -> None:
+    connection.execute(_BOUND.format(where="WHERE who = ?", most=MOST_OF_ONE), (who,))
     connection.execute(_BOUND.format(where="", most=MOST))
     if connection.execute("SELECT count(*) FROM verdicts").fetchone()[0] > MOST:
         connection.execute(_FORGET)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -15,7 +17,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Repo
 from mirror_sync.front.nginx.nginx_files import NginxOptions
-from mirror_sync.front.protocols.access_log import LogFile, Logged, count_hits, hit_of, lines_of
+from mirror_sync.front.protocols.access_log import LogFile, Logged, count_hits, hit_of, line_of, lines_of
 from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -79,6 +81,37 @@ def test_a_front_logs_who_read_what_at_which_commit(tmp_path: Path, front: str) 
     written = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert all(list(entry) == list(WRITTEN) for entry in written)
     assert "/acme/none/resolve/main/a?x=%20" in {entry["uri"] for entry in written}
+
+
+@pytest.mark.parametrize("front", ["nginx", "serve"])
+def test_no_line_that_a_stranger_can_have_written_is_odd_and_what_is_asked_of_nothing_is_no_read(
+    tmp_path: Path, front: str
+) -> None:
+    store = DirectoryStore(tmp_path / "bucket")
+    published = model(store)
+    published.publish({"weights": b"some weights"})
+    requests = [
+        f"OPTIONS {published.at}/resolve/main/weights HTTP/1.1",
+        f"OPTIONS /blobs/sha256/aa/{'a' * 64} HTTP/1.1",
+        f'GET {published.at}"\\%0a%22 HTTP/1.1\r\nUser-Agent: "\\",\t"door":"s3',
+        'GET / HTTP/1.1\r\nRange: "}\r\nX-Forwarded-For: "\\, nobody"',
+        "GET /%FF/%FE/resolve/main/%00 HTTP/1.1",
+        "GET /v2/a/b/blobs/sha256:zz HTTP/1.1",
+        "no request at all",
+        "GET /",
+        "OPTIONS * HTTP/1.1",
+    ]
+    with logged(front, tmp_path, store) as (mirror, path):
+        place = urlsplit(mirror.url)
+        for request in requests:
+            with socket.create_connection((place.hostname, place.port), timeout=30) as line:
+                line.sendall(f"{request}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                while line.recv(65536):
+                    pass
+        mirror.get("/healthz")
+    lines = [line_of(text) for text in lines_of([str(path)])]
+    assert len(lines) >= 5
+    assert not [one for one in lines if one.unnamed or (one.hit is not None and one.hit.given)]
 
 
 @pytest.mark.parametrize("front", ["nginx", "serve"])

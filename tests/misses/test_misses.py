@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
+from mirror_sync.app.wishing import WantedVerdict
+from mirror_sync.daemon.misses import MissDesk, MissQuestion, miss_route
+from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
-from mirror_sync.front.misses.daemon_desk import DeskOptions
+from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.domain.repo import Repo
+from mirror_sync.front.hub.desk_answer import DeskAnswer
+from mirror_sync.front.hub.front_request import FrontRequest
+from mirror_sync.front.misses.daemon_desk import DaemonDesk, DeskOptions
+from mirror_sync.front.serve.uvicorn_server import serving
+from mirror_sync.observe.metrics.metrics import Metrics
 from tests.front.guarded import TOKENS, bearer
 from tests.front.mirrors import Mirror, Reply
-from tests.misses.world import BIG, World, front_of, until
+from tests.misses.world import BIG, Desk, World, front_of, until
 from tests.servers.ports import free_port
 
 
@@ -36,6 +54,8 @@ def test_a_file_of_a_repo_that_a_job_names_is_redirected_with_what_clients_read_
         assert head.header("X-Xet-Hash") is None
     info = redirects.front.get("/api/models/pub/wanted/revision/main?expand=sha")
     assert info.header("Location") == f"{redirects.hub.url}/api/models/pub/wanted/revision/main?expand=sha"
+    signed = redirects.front.get("/pub/wanted/resolve/main/big.bin?x-amz-credential=ours%2Fa")
+    assert (signed.status, signed.header("Location")) == (404, None), "no key of ours goes to an upstream"
     xet = f"/api/models/pub/wanted/xet-read-token/{commit}"
     assert redirects.front.get(xet).header("Location") == f"{redirects.hub.url}{xet}"
     here = redirects.front.get(f"/api/models/pub/here/xet-read-token/{commit}")
@@ -131,6 +151,151 @@ def test_the_form_notes_a_wish_says_what_licences_allow_and_is_for_our_own_pages
     assert _ask(notes.front, "repo=a/own", Origin=host).status == 303
     assert _ask(notes.front, "repo=a/own", Sec_Fetch_Site="same-origin", Origin="null").status == 303
     assert digest_of(TOKENS["admins"]) not in str(notes.desk.wishes)
+
+
+def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothing_from_others(
+    fetching: tuple[Desk, Path],
+) -> None:
+    looked, begun = list[Repo](), list[Repo]()
+
+    class Looks:
+        def status(self) -> tuple[RepoStatus, ...]:
+            return ()
+
+        def is_taken_down(self, target: str, repo: Repo) -> bool:
+            return False
+
+        def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
+            looked.append(repo)
+            return WantedVerdict(closed=True, outcome="", verdict="")
+
+    def begins(target: str, repo: Repo) -> tuple[Started, ...]:
+        begun.append(repo)
+        return ()
+
+    desk = MissDesk(begins, Metrics().misses, lambda: 0.0)
+    desk.take(fetching[0].settings, Looks())
+
+    def asks(name: str, client: str, role: str = "") -> int:
+        return desk.answer(MissQuestion("info", "disk", f"model:pub/{name}", "GET", "/x", "", role, client)).status
+
+    for number in range(1000):
+        asks(f"n{number}", "10.0.0.1")
+    assert len(looked) == 60
+    asks("another", "10.0.0.2")
+    assert len(looked) == 61
+    for number in range(1000):
+        asks(f"m{number}", f"10.1.{number // 250}.{number % 250}")
+    assert len(looked) == 300
+    assert asks("gatedone", "", "admins") == 503
+    assert begun == [], "nothing is begun for who may have no more"
+
+
+def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_else_of_the_daemon(
+    fetching: tuple[Desk, Path],
+) -> None:
+    hangs, reached = threading.Event(), threading.Semaphore(0)
+
+    class Hanging:
+        def status(self) -> tuple[RepoStatus, ...]:
+            return ()
+
+        def is_taken_down(self, target: str, repo: Repo) -> bool:
+            reached.release()
+            return not hangs.wait(60)
+
+        def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
+            return WantedVerdict(closed=False, outcome="allowed", verdict="")
+
+    desk = MissDesk(lambda target, repo: (), Metrics().misses)
+    desk.take(fetching[0].settings, Hanging())
+    other = Route("/metrics", lambda request: Response("told"))  # in a thread, as the daemon's own
+    names = ("what", "target", "repo", "method", "at", "name", "role", "client")
+    with serving(Starlette(routes=[miss_route("secret", desk), other])) as url, ThreadPoolExecutor(24) as pool:
+        daemon = Mirror(url, fetching[0].program.store("disk"))
+
+        def asks(number: int) -> int:
+            said = ("info", "disk", f"pub/h{number}", "GET", "/x", "", "developers", "")
+            path = f"/miss?{urlencode(dict(zip(names, said, strict=True)))}"
+            return daemon.get(path, X_Front_Secret="secret").status
+
+        waiting = [pool.submit(asks, number) for number in range(24)]
+        for _ in waiting:
+            assert reached.acquire(timeout=60)
+        assert asks(99) == 503
+        assert daemon.get("/metrics").body == b"told"
+        hangs.set()
+        assert {one.result() for one in waiting} == {200}
+        assert asks(99) == 200
+
+
+def test_of_what_an_upstream_says_of_a_file_only_what_a_front_can_send_on_is_told() -> None:
+    said = {
+        "ETag": '"a\x01b"', "X-Linked-Etag": '"fine"', "X-Repo-Commit": "no commit", "X-Linked-Size": "1e9",
+        "X-Error-Code": "two words",
+    }  # fmt: skip
+
+    class Upstream(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(404 if self.path == "/none" else 200)
+            for name, value in {**said, "Content-Length": "2"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            desk = MissDesk(lambda target, repo: (), Metrics().misses)
+            place = f"http://127.0.0.1:{server.server_port}"
+            assert desk._head(place, "/x") == (200, {"X-Linked-Etag": '"fine"', "X-Linked-Size": "2"}, "")
+            assert desk._head(place, "/none") == (404, {"X-Linked-Etag": '"fine"'}, "")
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_one_who_asks_has_no_more_than_half_of_what_is_brought_at_once(fetching: tuple[Desk, Path]) -> None:
+    class Mirror:
+        def status(self) -> tuple[RepoStatus, ...]:
+            return ()
+
+        def is_taken_down(self, target: str, repo: Repo) -> bool:
+            return False
+
+        def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
+            return WantedVerdict(closed=False, outcome="allowed", verdict="")
+
+    begun = list[str]()
+
+    def begins(target: str, repo: Repo) -> tuple[Started, ...]:
+        begun.append(repo.id)
+        return (Started("wide", str(repo), RequestState.STARTED),)
+
+    desk = MissDesk(begins, Metrics().misses, lambda: 0.0)
+    desk.take(fetching[0].settings, Mirror())
+    for client in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
+        for number in range(20):
+            name = f"model:pub/{client[-1]}n{number}"
+            assert desk.answer(MissQuestion("info", "disk", name, "GET", "/x", "", "", client)).status == 503
+    assert [one[:5] for one in begun] == ["pub/1"] * 8 + ["pub/2"] * 8
+
+
+def test_what_one_question_makes_of_the_daemon_silences_it_for_no_other() -> None:
+    answers = iter([503, 400, 200, 401])
+
+    def miss(_: Request) -> Response:
+        return JSONResponse(DeskAnswer(404, "told").encode(), next(answers))
+
+    with serving(Starlette(routes=[Route("/miss", miss)])) as url:
+        place = urlsplit(url)
+        options = DeskOptions("ask", "disk", place.hostname or "", place.port or 0, "secret")
+        desk = DaemonDesk(options, lambda: 0.0)
+        asked = FrontRequest("GET", "/a/b", "", {}, "")
+        told = [desk("info", "model:a/b", asked) for _ in range(5)]
+    assert [one and one.message for one in told] == [None, None, "told", None, None]
+    assert next(answers, None) is None, "after 401 nobody asks for a while"
 
 
 def test_the_daemon_answers_nobody_without_the_secret(notes: World) -> None:

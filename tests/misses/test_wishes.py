@@ -35,6 +35,9 @@ def test_whoever_asks_for_many_names_pushes_out_their_own_and_nobody_elses(
     for number in range(20):
         wishes.note("disk", Repo.parse(f"some/n{number}"), "address 00", f"2026-01-02T00:00:{number:02}Z")
     assert {one.repo.id for one in wishes.all()} == {"acme/one", *(f"some/n{number}" for number in range(15, 20))}
+    wishes.count("disk", [Missed(Repo.parse(f"log/n{number}"), 1, "2026-01-02T01:00:00Z") for number in range(9)])
+    assert {one.repo.owner for one in wishes.all() if one.askers == ("traffic",)} == {"log"}
+    assert len([one for one in wishes.all() if one.repo.owner == "log"]) == 5, "a log is one who asks"
     for number in range(20):
         wishes.note("disk", Repo.parse(f"other/n{number}"), f"address {number}", f"2026-01-03T00:00:{number:02}Z")
     assert len(wishes.all()) == 8, "all of them have a bound as well: the oldest go"

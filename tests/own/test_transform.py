@@ -133,6 +133,7 @@ def test_unchanged_input_is_made_once_and_a_new_commit_or_another_tool_makes_it_
         ("sleep 600", {"timeout": "1s"}, "it was not done in 1 s"),
         ("true", {}, "has no file to push"),
         ('ln -s /etc/passwd "$2/passwd"', {}, "is a link that leaves"),
+        ('rmdir "$2" && ln -s "$1" "$2"', {}, "its output folder is no longer there, or leads elsewhere"),
         ("kill -9 $$", {}, "ended by signal 9"),
     ],
 )

@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import RemoteFile
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.places import bundle_export
-from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, tar_header
+from mirror_sync.engine.places import bundle_export, bundle_files
+from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, padded, tar_header
 from mirror_sync.engine.places.bundle_journal import JOURNAL
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.transfer.file_transfer import FileOrigin, Transfer
@@ -232,6 +234,40 @@ def test_what_no_export_writes_is_taken_from_no_part_and_written_nowhere(
     assert any(word in one for one in report.problems), report.problems
     assert report.blobs == 0
     assert {path for path in sites.folder.rglob("*") if receiver.folder not in path.parents} == before
+
+
+def test_an_index_that_is_exchanged_after_it_was_proved_is_not_believed(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, receiver = sites.bundle("bundle", "acme/small"), sites.receiver()
+    index, digest_of = bundle / INDEX, bundle_files._digest_of
+
+    def exchanged(path: Path) -> str:
+        found = digest_of(path)
+        if path == index:
+            index.write_bytes(index.read_bytes().replace(b"acme/small", b"acme/other"))
+        return found
+
+    monkeypatch.setattr(bundle_files, "_digest_of", exchanged)
+    with pytest.raises(MirrorError, match="was changed while it was read"):
+        receiver.take_in(bundle)
+
+
+def test_documents_beside_a_refs_json_are_held_within_the_bound_of_one(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, receiver = sites.bundle("bundle", "acme/small"), sites.receiver()
+    refs = bundle / "refs-00001.tar"
+    bodies = [bytes([number]) * 40_000 for number in range(3)]
+    beside = b"".join(
+        tar_header(blob_key(Sha256.of(body)), len(body)) + body.ljust(padded(len(body)), b"\0") for body in bodies
+    )
+    refs.write_bytes(beside + refs.read_bytes())
+    resum(bundle)
+    monkeypatch.setattr(bundle_files, "MAX_REFS", 100_000)
+    report = receiver.take_in(bundle)
+    assert any("of which index.json says something else" in one for one in report.problems), report.problems
+    assert not report.ok
 
 
 def test_a_refs_json_that_was_changed_and_an_index_that_lies_publish_nothing(sites: Sites) -> None:

@@ -275,6 +275,19 @@ def test_a_replica_that_keeps_nothing_of_what_it_confirms_names_nothing_and_says
         assert copying.copy().state is ReplicaState.CURRENT
 
 
+def test_a_replica_that_goes_on_showing_what_was_taken_down_is_told_of_and_holds_up_nothing(site: Site) -> None:
+    site.write("acme/gone", a_txt="1")
+    site.sync()
+    with site.copying() as copying:
+        copying.copy()
+        site.withdraw("acme/gone")
+        copying.far.lies = lambda key: key.startswith("hub/")
+        assert "does not show that it is taken down" in copying.copy().reason
+        copying.far.lies = lambda key: False
+        assert copying.copy().state is ReplicaState.CURRENT
+    assert site.published(site.far(), "acme/gone").tombstone is not None
+
+
 def test_a_replica_that_does_not_answer_is_asked_for_a_few_repos_and_no_more(site: Site) -> None:
     for number in range(12):
         site.write(f"acme/n{number}", a_txt=str(number))

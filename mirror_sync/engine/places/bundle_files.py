@@ -88,6 +88,8 @@ class BundleFiles(Bytes):
         if _digest_of(index) != self._sums[INDEX]:
             raise DocumentError(f"{index} is not the one that {BUNDLE_SUMS} names; copy it again")
         self.index = BundleIndex.read(index)
+        if self.index.digest != self._sums[INDEX]:
+            raise DocumentError(f"{index} was changed while it was read")
         listed = {part.name: part.sha256 for part in self.index.parts}
         if listed != {name: digest for name, digest in self._sums.items() if name != INDEX}:
             raise DocumentError(f"{INDEX} names other parts than {BUNDLE_SUMS}")
@@ -117,7 +119,8 @@ class BundleFiles(Bytes):
                 body = file.read(min(member.size, MAX_REFS + 1))
                 blob, named = blob_of(member.key), mine.pop(member.key, None)
                 digest = Sha256.of(body)
-                if blob == digest and len(beside) < MOST_ATTACHMENTS:
+                kept = sum(map(len, beside.values())) + len(body)
+                if blob == digest and len(beside) < MOST_ATTACHMENTS and kept <= MAX_REFS:
                     beside[digest] = body
                 elif named is not None and named.refs == digest:
                     yield BundledRefs(named.repo, body, beside)

@@ -34,12 +34,13 @@ the others.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any, BinaryIO
 
 from mirror_sync.domain.bounds import plain, text, whole
 from mirror_sync.domain.content.document_format import exactly, in_brief
@@ -220,9 +221,13 @@ class CutBlob:
 
 @dataclass
 class BundleIndex:
-    """What an index.json says, but for its long lists, which are read as they are needed."""
+    """What an index.json says, but for its long lists, which are read as they are needed.
+
+    `digest` is of the very bytes that were read: the file may be another one by the time that it is looked at again.
+    """
 
     path: Path
+    digest: str = ""
     parts: list[BundlePart] = field(default_factory=list)
     repos: list[BundledRepo] = field(default_factory=list)
     cut: list[CutBlob] = field(default_factory=list)
@@ -230,8 +235,8 @@ class BundleIndex:
     @classmethod
     def read(cls, path: Path) -> BundleIndex:
         """DocumentError for what is none, all of it looked at; OSError."""
-        found = cls(path)
-        for section, entry in _entries(path):
+        found, hashed = cls(path), hashlib.sha256()
+        for section, entry in _entries(path, hashed.update):
             if section == "parts":
                 found.parts.append(entry)
             elif section == "repos":
@@ -240,6 +245,7 @@ class BundleIndex:
                 found.cut.append(entry)
             if max(len(found.parts), len(found.cut)) > 2 * MOST_PARTS or len(found.repos) > _MOST_REPOS:
                 raise DocumentError(f"{path.name} has more entries than an export writes")
+        found.digest = hashed.hexdigest()
         return found
 
     def needs(self) -> Iterator[Sha256]:
@@ -251,32 +257,45 @@ class BundleIndex:
         return (entry for section, entry in _entries(self.path) if section == "blobs")
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+class _IndexLines:
+    """The lines of a file of ASCII, each cut at the longest that any has; `saw` is told all bytes that were read."""
+
+    def __init__(self, file: BinaryIO, saw: Callable[[bytes], object]) -> None:
+        self._file, self._saw = file, saw
+
+    def next(self) -> str:
+        line = self._file.readline(_LONGEST_LINE)
+        self._saw(line)
+        return line.decode("ascii", "replace")
+
+
+def _entries(path: Path, saw: Callable[[bytes], object] = lambda line: None) -> Iterator[tuple[str, Any]]:
     """Entry by entry, with the name of its list. DocumentError."""
-    with path.open(encoding="ascii", errors="replace", newline="\n") as file:
-        number = 1
+    with path.open("rb") as opened:
+        file, number = _IndexLines(opened, saw), 1
         try:
             _expect_format(path, file)
             for section in _SECTIONS:
                 number += 1
                 _expect_line(file, f'"{section}":[\n')
                 end = "]}\n" if section == _SECTIONS[-1] else "],\n"
-                while (line := file.readline(_LONGEST_LINE)) != end:
+                while (line := file.next()) != end:
                     number += 1
                     yield section, _entry(section, line)
                 number += 1
+            _expect_line(file, "")
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             why = f"{path.name} is no index of a bundle, or not all of it: line {number}: {in_brief(error)}"
             raise DocumentError(why) from error
 
 
-def _expect_line(file: TextIO, line: str) -> None:
-    if file.readline(_LONGEST_LINE) != line:
-        raise ValueError(f"{line[:-1]} expected")
+def _expect_line(file: _IndexLines, line: str) -> None:
+    if file.next() != line:
+        raise ValueError(f"{line[:-1] or 'its end'} expected")
 
 
-def _expect_format(path: Path, file: TextIO) -> None:
-    first = file.readline(_LONGEST_LINE)
+def _expect_format(path: Path, file: _IndexLines) -> None:
+    first = file.next()
     match = re.fullmatch(r'\{"format":([0-9]{1,6}),\n', first)
     if match is None:
         raise ValueError("no format")

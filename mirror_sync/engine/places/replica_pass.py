@@ -305,7 +305,10 @@ class ReplicaPass:
             return
         word = read_document(self._main, refs.tombstone)
         self._store.put(blob_key(refs.tombstone), word, refs.tombstone)
-        while (now := read_refs(self._store, repo)).is_known and now.tombstone is None:
+        for _ in range(_TRIES):
+            now = read_refs(self._store, repo)
+            if not now.is_known or now.tombstone is not None:
+                return
             walk = Walk(partial(read_document, self._store), lambda place, digest, error: None)
             named = frozenset(node.digest for node in walk.repo(repo, now))
             left = encode_withdrawn(named) if named else None
@@ -313,6 +316,7 @@ class ReplicaPass:
                 self._store.put(blob_key(Sha256.of(left)), left, Sha256.of(left))
             buried = now.with_tombstone(refs.tombstone, None if left is None else Sha256.of(left))
             change_refs(self._replica, repo, only_from(now, buried))
+        raise StoreUnavailable("the replica does not show that it is taken down, though it was put again and again")
 
     def _take_down(self, repo: Repo, refs: Refs) -> None:
         self._bury(repo, refs)

@@ -23,10 +23,12 @@ from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.logger import Logger
 
 SECRET = "X-Front-Secret"  # noqa: S105  the name of a header
-PATIENCE = 3.0  # seconds
+PATIENCE = 5.0  # seconds: the daemon may wait for an upstream twice
 SILENCE = 10.0  # seconds in which nobody asks a daemon that did not answer
 MOST = 16 << 10  # bytes of an answer
 LONGEST = 4096  # bytes of an address about which the daemon is asked
+# What says nothing of the next question: a reader must not be able to silence the daemon for all others.
+_OF_THIS_ONE = (HTTPStatus.BAD_REQUEST, HTTPStatus.SERVICE_UNAVAILABLE)
 _log = Logger()
 
 
@@ -75,12 +77,14 @@ class DaemonDesk:
             _log.warning("daemon.silent", reason=f"{type(error).__name__}: {error}", seconds=SILENCE)
             return None
 
-    def _asked(self, said: Mapping[str, Any]) -> DeskAnswer:
+    def _asked(self, said: Mapping[str, Any]) -> DeskAnswer | None:
         options = self._options
         with closing(http.client.HTTPConnection(options.host, options.port, timeout=PATIENCE)) as line:
             line.request("GET", f"/miss?{urlencode(said)}", headers={SECRET: options.secret})
             answer = line.getresponse()
             body = answer.read(MOST)
+        if answer.status in _OF_THIS_ONE:
+            return None
         if answer.status != HTTPStatus.OK:
             raise ValueError(f"the daemon answers {answer.status}")
         return DeskAnswer.decode(body)

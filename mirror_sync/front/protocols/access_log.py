@@ -51,6 +51,7 @@ _S3_ROUTES = RouteTable((S3,))
 _FILES = ("file", "raw", "ms_file", "oci_blob", "s3_object")
 _BY_DIGEST = f"/{BLOBS}"
 _OK, _REFUSED = 200, 400
+_ASKS_NOTHING = "OPTIONS"  # is answered whatever stands behind it, to whoever asks, and is no read of it
 _LOOKS_FIRST = "ollama/"  # its first GET of a blob wants the answer's Location alone; then come ranges
 
 
@@ -102,6 +103,8 @@ def line_of(line: str) -> LogLine:
             match = _S3_ROUTES.match(address_of(str(entry["method"]), raw_path, query, tokens=False))
         else:
             match = _ROUTES.match(raw_path)
+        if entry["method"] == _ASKS_NOTHING:
+            match, raw_path = None, ""
         unnamed = raw_path.startswith(_BY_DIGEST) and _OK <= int(entry["status"]) < _REFUSED
         return LogLine(at, _hit(entry, at, match), "door" in entry, unnamed)
     except (KeyError, TypeError, RecursionError) as error:
