@@ -215,6 +215,14 @@ def test_what_was_let_go_of_is_not_brought_again_by_a_schedule_but_by_whoever_as
     assert (refs.commit_of("main"), refs.gone) == (commit, None)
 
 
+def test_whom_a_front_led_elsewhere_has_asked_for_it_as_well() -> None:
+    """A redirect to the upstream is no 404, and counts as a read of what is not here: it was one in vain."""
+    edge = Edge().fill().ago(a=20, b=50, c=30)
+    edge.prune()
+    edge.read[B] = edge.clock.now + 1
+    assert edge.sync()["acme/b"].outcome == "published"
+
+
 def test_a_person_who_orders_a_repo_gets_it_and_no_other() -> None:
     edge = Edge(limit=1).fill().ago(a=90, b=90, c=90)
     edge.prune()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from mirror_sync.domain.access.access_tokens import digest_of
+from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.outcome.keep_report import LET_GO
+from mirror_sync.domain.policy.gone import Gone
+from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import change_refs, read_refs
 from mirror_sync.front.misses.daemon_desk import DeskOptions
 from tests.front.guarded import TOKENS, bearer
 from tests.front.mirrors import Mirror, Reply
-from tests.misses.world import BIG, World, front_of, until
+from tests.misses.world import BIG, Desk, World, desk_of, front_of, until
 from tests.servers.ports import free_port
+from tests.standin import Hub
 
 
 def shape(reply: Reply, name: str) -> tuple[object, ...]:
@@ -90,6 +98,32 @@ def test_what_a_job_names_is_brought_and_given_once_it_is_proved(fetches: World,
     assert "could not be brought" in said or "cc-by-nc-4.0 is not in licenses.allow" in said
     for other in ("far/x", "pub/denied", "pub/gatedtwo", "team/wanted"):
         assert fetches.front.get(f"/{other}/resolve/main/README.md").error == (404, "RepoNotFound"), other
+
+
+def _let_go(desk: Desk, repo: Repo) -> None:
+    target, at = desk.program._context().targets["disk"], datetime.now(UTC).replace(microsecond=0)
+    change_refs(target, repo, lambda refs: refs.withdrawn(Gone(LET_GO, at)))
+
+
+@pytest.mark.parametrize("mode", ["redirect", "ask", "fetch"])
+def test_a_reader_who_asks_at_a_front_of_the_daemon_gets_back_what_was_let_go_of(
+    hub: Hub, tmp_path: Path, mode: str
+) -> None:
+    """Without any log: what the front answers is no 404 by which the next count could tell."""
+    repo, at = Repo.parse("pub/here"), "/pub/here/resolve/main/config.json"
+    with desk_of(hub, tmp_path, mode, f", keep: {{bytes: 1MB, logs: [{tmp_path}/none.log]}}") as desk:
+        store = desk.program.store("disk")
+        assert desk.program.sync(BY_DAEMON, ["here"], [repo]).ok
+        _let_go(desk, repo)
+        desk.program.sync(BY_DAEMON, ["here"], [repo])
+        assert not read_refs(store, repo).snapshots
+        with front_of("serve", tmp_path, desk.options(mode), desk.settings.access_to("disk")) as front:
+            assert front.get(at).status == {"redirect": 307, "ask": 404, "fetch": 503}[mode]
+            if mode != "fetch":
+                desk.program.sync(BY_DAEMON, ["here"])
+            until(lambda: front.get(at).status == 200)
+            assert front.get(at).body == b"{}"
+            assert read_refs(store, repo).gone is None
 
 
 @pytest.mark.parametrize("mode", ["redirect", "ask", "fetch"])

@@ -40,16 +40,24 @@ def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
             what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
             yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
         first.setdefault(place, name)
+    own: dict[str, str] = {}
     for name, place in _own_places(tree.get("upstreams"), base):
         if place in first:
             what = f"{quoted(place)} is the target {quoted(first[place])}, too: what is pushed would stand among it"
             yield Finding(("upstreams", name, "url"), f"{what}; give the upstream a place of its own")
+        elif place in own:
+            what = f"{quoted(name)} and {quoted(own[place])} are one place, {quoted(place)}"
+            yield Finding(("upstreams", name), f"{what}; keep one of them, and name it in all jobs")
+        own.setdefault(place, name)
     for name, target in _targets(tree.get("targets"), base):
         called = set[str]()
         for index, replica in enumerate(target.replicas):
             trail, place = ("targets", name, "replicas", index), place_of(replica.at)
             if place in first:
                 what = f"{quoted(replica.name)} and {quoted(first[place])} are one place, {quoted(place)}"
+                yield Finding(trail, f"{what}; a replica has a place of its own")
+            elif place in own:
+                what = f"{quoted(place)} is the upstream {quoted(own[place])}, too: what is copied would stand among it"
                 yield Finding(trail, f"{what}; a replica has a place of its own")
             if replica.name in called:
                 yield Finding((*trail, "name"), f"{quoted(replica.name)} stands here twice; call one of them otherwise")
