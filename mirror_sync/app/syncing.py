@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
 
 _MOST_ASKED = 1024  # repos, and
-_ASKED_FOR = timedelta(hours=1)  # that readers have asked for: less than anything stays that was brought
+_ASKED_FOR = timedelta(days=1)  # that readers have asked for: so long at least stays what was brought
 
 
 class SyncJobs:
@@ -45,7 +45,7 @@ class SyncJobs:
         self._asking = threading.Lock()
 
     def note_asked(self, target: str, repo: Repo) -> None:
-        """A reader asks for a repo that is not in a target: runs of the next hour bring it, if it was let go of."""
+        """A reader asks for a repo that is not in a target: runs of the next day bring it, if it was let go of."""
         with self._asking:
             self._asked[target, repo] = self._context().clock()
             self._asked.move_to_end((target, repo))
@@ -90,9 +90,7 @@ class SyncJobs:
 
     def _asked_in(self, targets: Collection[str], now: datetime) -> frozenset[Repo]:
         with self._asking:
-            return frozenset(
-                repo for (of, repo), at in self._asked.items() if of in targets and now - at < _ASKED_FOR
-            )
+            return frozenset(repo for (of, repo), at in self._asked.items() if of in targets and now - at < _ASKED_FOR)
 
 
 class PlanJobs:

@@ -140,7 +140,7 @@ def test_models_of_ones_own_stand_in_no_place_that_a_replica_or_another_upstream
     jobs = f"{LICENSES}jobs: [{{name: one, repos: [a/b], upstream: hub, target: t0}}]\n"
     targets = "targets:\n  t0: {url: /srv/mirror, replicas: [{name: far, url: /srv/x/../own}]}\n"
     (found,) = faults(f"{owns}{targets}{jobs}")
-    assert "targets.t0.replicas[0]: 'file:///srv/own' is the upstream 'mine', too" in found
+    assert "targets.t0.replicas[0]: 'far' and 'mine' are one place, 'file:///srv/own'" in found
     (found,) = faults(f"{owns}  ours: {{kind: own, url: 'file:///srv/own/'}}\ntargets: {{t0: {{url: /srv/m}}}}\n{jobs}")
     assert "upstreams.ours: 'ours' and 'mine' are one place" in found
     assert len(settings(f"{owns}{targets.replace('x/../own', 'other')}{jobs}").targets) == 1

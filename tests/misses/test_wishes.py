@@ -9,6 +9,7 @@ import pytest
 
 from mirror_sync.config.jobs_edit import add_repo
 from mirror_sync.config.load import load
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.state import wishes as wishes_module
@@ -98,6 +99,17 @@ def test_a_grant_adds_one_repo_and_leaves_every_other_byte(tmp_path: Path, jobs:
         assert path.read_bytes() == (HEAD + after).replace("\n", ends).encode()
         assert path.stat().st_mode & 0o777 == 0o640
     assert [one.name for one in tmp_path.iterdir()] == ["jobs.yaml"]
+
+
+def test_a_grant_to_a_job_of_whose_models_another_one_takes_variants_gives_both_one_more(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+    jobs = "jobs:\n- {name: a, repos: [acme/one]}\n- {name: q, variants: {of: [a], gguf: [Q4_K_M]}}\n"
+    path.write_text(HEAD + jobs, encoding="utf-8")
+    base, quants = add_repo(load(path, {}), "a", Repo.parse("new/one"), {}).jobs
+    assert base.names(Repo.parse("new/one"))
+    assert quants.names(Repo.parse("maker/one-GGUF"))
+    assert isinstance(quants.ranking, Variants)
+    assert quants.ranking.bases == (Repo.parse("acme/one"), Repo.parse("new/one"))
 
 
 @pytest.mark.parametrize(
