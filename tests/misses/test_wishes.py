@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from mirror_sync.app.wishlist import wished_in
 from mirror_sync.config.jobs_edit import add_repo
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import ConfigError, UsageError
+from mirror_sync.errors import ConfigError, StoreUnavailable, UsageError
 from mirror_sync.state import wishes as wishes_module
 from mirror_sync.state.wishes import Missed, Wishes
+from mirror_sync.wiring.program import Mirror
 from tests.front.guarded import TOKENS, bearer
-from tests.misses.world import World
+from tests.misses.world import World, desk_of
+from tests.standin import Hub
 
 ONE = Repo.parse("acme/one")
 
@@ -162,6 +168,34 @@ def test_wanted_names_what_everybody_might_read_to_everybody_and_never_who_asked
     missing = notes.front.get("/pub/none/resolve/main/x", Accept="text/html")
     assert (missing.status, b'action="../../../../-/ask" method="post"' in missing.body) == (404, True)
     assert "form-action 'self'" in (missing.header("Content-Security-Policy") or "")
+
+
+def _unreadable(*_: object) -> NoReturn:
+    raise StoreUnavailable("wishes.db: Input/output error")
+
+
+def test_wishes_that_cannot_be_read_are_not_none_and_those_that_nobody_asks_for_any_more_have_no_page(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "mirror/site/wanted.html"
+    with desk_of(hub, tmp_path, "ask") as desk:
+        assert desk.program.sync(BY_DAEMON, ["here"], [Repo.parse("pub/here")]).ok
+        for name in ("pub/here", "pub/sought"):
+            Wishes(desk.settings.state_dir).note("disk", Repo.parse(name), "token jane", "2026-01-01T00:00:00Z")
+        assert wished_in(desk.settings, desk.program.status()) == {"disk": 1}, "what is mirrored by now is not wanted"
+        desk.program.publish_catalogue("disk")
+        before = page.read_bytes()
+        assert b"pub/sought" in before
+        with monkeypatch.context() as patch:
+            patch.setattr(Wishes, "all", _unreadable)
+            desk.program.publish_catalogue("disk")
+        assert page.read_bytes() == before
+    path = tmp_path / "jobs.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace(", ask: {form: true}", ""), encoding="utf-8")
+    with closing(Mirror(load(path, {}))) as program:
+        program.publish_catalogue("disk")
+    assert not page.exists()
+    assert not page.with_name("asked.html").exists()
 
 
 @pytest.mark.parametrize(
