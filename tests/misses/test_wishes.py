@@ -191,7 +191,10 @@ def test_wishes_that_cannot_be_read_are_not_none_and_those_that_nobody_asks_for_
             desk.program.publish_catalogue("disk")
         assert page.read_bytes() == before
     path = tmp_path / "jobs.yaml"
-    path.write_text(path.read_text(encoding="utf-8").replace(", ask: {form: true}", ""), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(", ask: {form: true}", "").replace("miss: ask", "miss: 404"),
+        encoding="utf-8",
+    )
     with closing(Mirror(load(path, {}))) as program:
         program.publish_catalogue("disk")
     assert not page.exists()
