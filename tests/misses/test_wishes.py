@@ -13,6 +13,9 @@ from mirror_sync.app.wishlist import wished_in
 from mirror_sync.config.jobs_edit import add_repo
 from mirror_sync.config.load import load
 from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.content import alias
+from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, StoreUnavailable, UsageError
@@ -21,6 +24,7 @@ from mirror_sync.state.wishes import Missed, Wishes
 from mirror_sync.wiring.program import Mirror
 from tests.front.guarded import TOKENS, bearer
 from tests.misses.world import World, desk_of
+from tests.observers.test_reading import line
 from tests.standin import Hub
 
 ONE = Repo.parse("acme/one")
@@ -168,6 +172,22 @@ def test_wanted_names_what_everybody_might_read_to_everybody_and_never_who_asked
     missing = notes.front.get("/pub/none/resolve/main/x", Accept="text/html")
     assert (missing.status, b'action="../../../../-/ask" method="post"' in missing.body) == (404, True)
     assert "form-action 'self'" in (missing.header("Content-Security-Policy") or "")
+
+
+def test_whom_a_front_led_elsewhere_or_let_wait_has_missed_it_but_not_who_used_a_former_name(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """What `select: {from: misses}` and `wishes` take of a log, whatever front.miss is; an alias leads to us."""
+    said = {"pub/led": 307, "pub/brought": 503, "pub/none": 404, "old/name": 307, "pub/here": 307}
+    log = tmp_path / "access.log"
+    log.write_text("".join(f"{line(1, f'/{name}/resolve/main/x', status=said[name])}\n" for name in said))
+    with desk_of(hub, tmp_path, "redirect") as desk:
+        assert desk.program.sync(BY_DAEMON, ["here"], [Repo.parse("pub/here")]).ok
+        body = alias.encode(Repo.parse("pub/here"))
+        desk.program._context().targets["disk"].store.put(alias_key(Repo.parse("old/name")), body, Sha256.of(body))
+        report = desk.program.traffic("disk", [str(log)])
+        assert {one.id for one in report.misses} == {"pub/led", "pub/brought", "pub/none"}
+        assert set(desk.wishes) == {"pub/led", "pub/brought", "pub/none"}
 
 
 def _unreadable(*_: object) -> NoReturn:
