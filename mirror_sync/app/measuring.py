@@ -14,7 +14,7 @@ from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.oci_documents import GIVEN, MORE, MoreDocuments
 from mirror_sync.domain.outcome.notices import Alarm
-from mirror_sync.domain.outcome.traffic import Hit, Traffic, TrafficReport
+from mirror_sync.domain.outcome.traffic import LED, Hit, Traffic, TrafficReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.engine.published import mirrored_repos, published_snapshots, read_refs, read_root
@@ -71,8 +71,9 @@ class MeasureTraffic:
 class RegistryReads:
     """What is read at a registry, as other doors would have it: the repo that was meant, and which blobs are files.
 
-    Raises StoreError. It reads an alias for each former name under which something was given, and the documents of each
-    commit of which a blob was; where these are damaged, or gone, each blob counts as a file.
+    And the repo to whose name a redirect led. Raises StoreError. It reads an alias for each former name under which
+    something was given, or that led elsewhere, and the documents of each commit of which a blob was given; where these
+    are damaged, or gone, each blob counts as a file.
     """
 
     def __init__(self, store: Store, mirrored: Collection[Repo]) -> None:
@@ -82,7 +83,7 @@ class RegistryReads:
 
     def plain(self, hit: Hit) -> Hit:
         """The same hit, under the id of its repo; a document of a registry is no file."""
-        if not hit.any_letters:
+        if not hit.any_letters and hit.status != LED:
             return hit
         repo = hit.repo if hit.repo in self._mirrored else self._meant(hit)
         hit = replace(hit, repo=repo)
@@ -93,7 +94,7 @@ class RegistryReads:
     def _meant(self, hit: Hit) -> Repo:
         """A name under which nothing was given stays as it was typed: anybody can type many."""
         known = self._by_letters.get(_lower(hit.repo))
-        if known is None and hit.given:
+        if known is None and (hit.given or hit.status == LED):
             known = self._by_letters[_lower(hit.repo)] = self._by_alias(hit.repo)
         return known or hit.repo
 

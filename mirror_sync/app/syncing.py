@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from mirror_sync.app.configured import Configured
@@ -22,6 +23,9 @@ from mirror_sync.errors import Vanished
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
 
+_MOST_ASKED = 1024  # repos, and
+_ASKED_FOR = timedelta(days=1)  # that readers have asked for: so long at least stays what was brought
+
 
 class SyncJobs:
     """Safe for many threads."""
@@ -37,6 +41,16 @@ class SyncJobs:
         """`by_rules` moves names at the end of a run; `afterwards`, when readers have it all, something may be made."""
         self._configured, self._context, self._catalogues = configured, context, catalogues
         self._by_rules, self._afterwards = by_rules, afterwards
+        self._asked: OrderedDict[tuple[str, Repo], datetime] = OrderedDict()  # by readers, at fronts of the daemon
+        self._asking = threading.Lock()
+
+    def note_asked(self, target: str, repo: Repo) -> None:
+        """A reader asks for a repo that is not in a target: runs of the next day bring it, if it was let go of."""
+        with self._asking:
+            self._asked[target, repo] = self._context().clock()
+            self._asked.move_to_end((target, repo))
+            while len(self._asked) > _MOST_ASKED:
+                self._asked.popitem(last=False)
 
     def __call__(
         self,
@@ -56,8 +70,8 @@ class SyncJobs:
         if repos is not None:
             jobs = tuple(replace(job, only=frozenset(repos)) for job in jobs)
         context = self._context()
-        if repos is not None and actor.kind is ActorKind.USER:
-            context = replace(context, wanted_now=frozenset(repos))
+        ordered = frozenset(repos) if repos is not None and actor.kind is ActorKind.USER else frozenset[Repo]()
+        context = replace(context, wanted_now=ordered | self._asked_in({job.target for job in jobs}, context.clock()))
         if until is not None:
             context = replace(context, stop=Until(context.stop, until, context.clock))
         if anew:
@@ -73,6 +87,10 @@ class SyncJobs:
         self._catalogues().publish_all(set(targets.values()), doubted)
         self._afterwards(actor, jobs, report, context.stop)
         return report
+
+    def _asked_in(self, targets: Collection[str], now: datetime) -> frozenset[Repo]:
+        with self._asking:
+            return frozenset(repo for (of, repo), at in self._asked.items() if of in targets and now - at < _ASKED_FOR)
 
 
 class PlanJobs:

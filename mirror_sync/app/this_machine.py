@@ -87,15 +87,15 @@ def how_to_ask(settings: Settings) -> HowToAsk:
     return HowToAsk(ask.url or "", ask.text or "", ask.form, listed)
 
 
-def _wished(settings: Settings, target: str) -> tuple[RepoWish, ...]:
-    """What was asked for of a target; nothing where that cannot be read, or nobody was asked to note it."""
+def _wished(settings: Settings, target: str) -> tuple[RepoWish, ...] | None:
+    """What was asked for of a target; nothing where nobody was asked to note it, None where that cannot be read."""
     if not how_to_ask(settings).listed or not is_there(settings.state_dir / WISHES):
         return ()
     wishes = Wishes(settings.state_dir, reading=True)
     try:
         return Wishlist.of(wishes.all(target)).wishes
     except StoreError:
-        return ()
+        return None
     finally:
         wishes.close()
 

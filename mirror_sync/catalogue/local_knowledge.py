@@ -57,7 +57,7 @@ class LocalKnowledge:
     how much the target has today, and returns all days. `verified` and `pruned`: when, None for never; `faults` of that
     verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
-    `ask` is how people ask for what is not here, and `wishes` what they asked for.
+    `ask` is how people ask for what is not here, and `wishes` what they asked for, None where that cannot be read.
     """
 
     machine: str
@@ -79,7 +79,7 @@ class LocalKnowledge:
     through: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     replicas: tuple[ReplicaStatus, ...] = ()
     ask: HowToAsk = UNSAID
-    wishes: tuple[RepoWish, ...] = ()
+    wishes: tuple[RepoWish, ...] | None = ()
 
     @property
     def now(self) -> str:

@@ -20,9 +20,8 @@ from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Stat, Store, read_all
 
-_PAGES = tuple(
-    map(site_key, ("list/", *(f"{kind.plural}/" for kind in Kind), "mirrorz.json", "torrents.txt", rows.WHOLE))
-)
+_SOMETIMES = ("mirrorz.json", "torrents.txt", "wanted.html", "asked.html", rows.WHOLE)
+_PAGES = tuple(map(site_key, ("list/", *(f"{kind.plural}/" for kind in Kind), *_SOMETIMES)))
 _ASSETS = site_key("assets/")
 _STALE = timedelta(days=1)  # a page in some cache may name an asset of the program before
 

@@ -278,14 +278,21 @@ class _Publication:
         self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._left))
 
     def _wanted(self, volume: _Volume) -> None:
-        """What is asked for and not here, as far as readers of this volume may know: by names alone."""
+        """What is asked for and not here, as far as readers of this volume may know: by names alone.
+
+        The page stays as it is where nobody can tell.
+        """
+        name = f"{volume.folder}wanted.html"
         if not self._known.ask.listed:
+            return
+        if self._known.wishes is None:
+            self._settled[site_key(name)] = None
             return
         here = {(row.kind, row.repo) for row in volume.rows if row.state == RepoState.PUBLISHED}
         told = [one for one in self._known.wishes if (one.repo.kind, one.repo.id) not in here]
         shown = [one for one in told if volume.folder or self._access.may_be_public(one.repo)]
         write = partial(pages.wanted_page, self._known.name, shown[:MOST_WANTED], len(shown), self._known.ask)
-        self._put(f"{volume.folder}wanted.html", write)
+        self._put(name, write)
 
     def _feed(self, volume: _Volume) -> None:
         """For mirrors of this one; the shards before the root that names them."""

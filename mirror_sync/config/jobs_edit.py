@@ -19,7 +19,8 @@ import yaml
 from mirror_sync.config.edited_files import alone_at, replace_file
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.job.job import denials
+from mirror_sync.domain.job.job import Job, denials
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import ConfigError, UsageError
 
@@ -78,7 +79,7 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
         if found.denied_by(repo) is not None:
             raise UsageError(f"{denials([found], repo)}; take that out first")
         if found.names(repo):
-            raise UsageError(f"job {job} names {repo} already: mirror-sync sync --job {job} brings it")
+            raise UsageError(f"job {job} names {repo} already: mirror-sync sync {job} --repo {repo} brings it")
         with path.open("rb") as file:
             text = file.read().decode()
         made = with_repo(text, job, repo)
@@ -88,10 +89,16 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
         wanted = tuple(
             replace(one, repos=(*one.repos, named), _named=None) if one.name == job else one for one in before.jobs
         )
-        if after.jobs != wanted:
+        if tuple(map(_plain, after.jobs)) != tuple(map(_plain, wanted)):
             raise UsageError(_by_hand(job, _said(repo)))
         replace_file(path, made.encode())
     return after
+
+
+def _plain(job: Job) -> Job:
+    """Without the models that it looks for variants of, of which it may get one more by what another job names."""
+    ranking = job.ranking
+    return replace(job, ranking=replace(ranking, bases=())) if isinstance(ranking, Variants) else job
 
 
 @contextmanager

@@ -40,6 +40,11 @@ def promote_in_file(path: Path, target: str, replica: str) -> None:
         replace_file(path, promoted(path, text, target, replica).encode())
 
 
+def expect_promotable(path: Path, target: str, replica: str) -> None:
+    """UsageError where `promote_in_file` could not write it anew; OSError."""
+    promoted(path, path.read_bytes().decode(), target, replica)
+
+
 def promoted(path: Path, text: str, target: str, replica: str) -> str:
     """The text in which they have changed places. UsageError where it is written in a way that cannot be changed."""
     wanted = _swapped(path, yaml.load(text, Loader=yaml.BaseLoader), target, replica)  # noqa: S506  it makes text alone

@@ -89,6 +89,10 @@ class AskedMirror(Protocol):
         """What an upstream and the rules say of a repo. MirrorError."""
         ...
 
+    def note_asked(self, target: str, repo: Repo) -> None:
+        """A reader asks for it: if it was let go of, runs bring it again."""
+        ...
+
     def is_taken_down(self, target: str, repo: Repo) -> bool:
         """Whether somebody has. MirrorError."""
         ...
@@ -246,6 +250,8 @@ class MissDesk:
         if current is None or asked.target not in current[0].targets:
             return _SAID_NOTHING
         settings, mirror, wishes = current
+        if settings.targets[asked.target].keep is not None and _meant(settings, asked, repo):
+            mirror.note_asked(asked.target, repo)
         answers = {
             "ask": lambda: self._noted(settings, wishes, asked, repo),
             "redirect": lambda: self._redirected(settings, mirror, asked, repo),

@@ -55,6 +55,10 @@ class Syncs(WatchedMirror, Protocol):
         """What an upstream and the rules say of a repo that is not here. MirrorError."""
         ...
 
+    def note_asked(self, target: str, repo: Repo) -> None:
+        """A reader asks a front for a repo that is not in a target."""
+        ...
+
     def is_taken_down(self, target: str, repo: Repo) -> bool:
         """Whether a person has taken a repo down. StoreError, DocumentError."""
         ...

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mirror_sync.app.triggers import due_after
+from mirror_sync.app.wishlist import wished_in
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
@@ -36,7 +37,6 @@ from mirror_sync.state.reads_file import last_keep
 from mirror_sync.state.records import RunRecord
 from mirror_sync.state.traffic_file import kept_refused, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES_FILE
-from mirror_sync.state.wishes import Wishes
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -133,7 +133,7 @@ class DaemonWatch:
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         ends = _certificate_ends(self._current[0])
         settings, mirror = self._current
-        more = mirror.speeds(), _replicas(*self._current), _wished(settings), keeps_of(settings)
+        more = mirror.speeds(), _replicas(*self._current), _wished(settings, mirror), keeps_of(settings)
         return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more)
 
     def _jobs(self) -> dict[str, Due]:
@@ -213,17 +213,13 @@ def _signing(settings: Settings, mirror: WatchedMirror) -> dict[str, tuple[str, 
     return {name: mirror.signing_since(name) for name in settings.targets}
 
 
-def _wished(settings: Settings) -> dict[str, int]:
-    """By target; nothing where nobody has asked yet, or that cannot be read."""
+def _wished(settings: Settings, mirror: WatchedMirror) -> dict[str, int]:
+    """By target what is wanted and not mirrored; no series where nobody has asked yet, or that cannot be read."""
     if not is_there(settings.state_dir / WISHES_FILE):
         return {}
     try:
-        wishes = Wishes(settings.state_dir, reading=True)
-        try:
-            return wishes.sizes()
-        finally:
-            wishes.close()
-    except StoreError:
+        return wished_in(settings, tuple(mirror.status()))
+    except (StoreError, OSError):
         return {}
 
 

@@ -148,7 +148,8 @@ class RunContext:
     where nobody counted, and DocumentError where that cannot be read. `tokens` are those of readers; None where there
     are none, or nobody can tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of
     a job are worked on by the threads of this process. `reads`: who is known to read a target now, counted when it is
-    asked. `wanted_now`: the repos that a person has asked this run for.
+    asked. `wanted_now`: the repos that a person has asked this run for, or a
+    reader a front of the daemon, which told it.
     """
 
     sources: Mapping[str, Source]

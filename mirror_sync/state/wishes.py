@@ -108,11 +108,6 @@ class Wishes:
         """All wishes, or those of a target."""
         return self._file.ask(lambda connection: tuple(_read(connection, target)))
 
-    def sizes(self) -> dict[str, int]:
-        """How many repos are wished for, by target."""
-        question = "SELECT target, count(DISTINCT kind || ':' || id) FROM wishes GROUP BY target"
-        return dict(self._file.ask(lambda connection: connection.execute(question).fetchall()))
-
     def close_wish(self, target: str, repo: Repo) -> int:
         """Forget what was asked for, since it was granted. Returns how many had asked."""
         where = (target, repo.kind.value, repo.id)

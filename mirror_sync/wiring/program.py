@@ -264,6 +264,10 @@ class Mirror:
 
         return LookAtWanted(self.jobs, self._context)
 
+    def note_asked(self, target: str, repo: Repo) -> None:
+        """A reader asks a front for a repo that is not in a target."""
+        self.sync.note_asked(target, repo)
+
     def is_taken_down(self, target: str, repo: Repo) -> bool:
         """Whether a person has taken a repo down. StoreError, DocumentError."""
         from mirror_sync.engine.published import read_refs

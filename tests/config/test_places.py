@@ -133,3 +133,14 @@ def test_the_address_of_a_notice_names_no_user() -> None:
     (found,) = faults(f"{UPSTREAMS}targets: {{a: {{url: /m}}}}\n{LICENSES}{JOBS}{post}")
     assert "is no address" in found
     assert "secret" not in found
+
+
+def test_models_of_ones_own_stand_in_no_place_that_a_replica_or_another_upstream_has() -> None:
+    owns = "upstreams:\n  hub: {kind: huggingface}\n  mine: {kind: own, url: 'file:///srv/own'}\n"
+    jobs = f"{LICENSES}jobs: [{{name: one, repos: [a/b], upstream: hub, target: t0}}]\n"
+    targets = "targets:\n  t0: {url: /srv/mirror, replicas: [{name: far, url: /srv/x/../own}]}\n"
+    (found,) = faults(f"{owns}{targets}{jobs}")
+    assert "targets.t0.replicas[0]: 'far' and 'mine' are one place, 'file:///srv/own'" in found
+    (found,) = faults(f"{owns}  ours: {{kind: own, url: 'file:///srv/own/'}}\ntargets: {{t0: {{url: /srv/m}}}}\n{jobs}")
+    assert "upstreams.ours: 'ours' and 'mine' are one place" in found
+    assert len(settings(f"{owns}{targets.replace('x/../own', 'other')}{jobs}").targets) == 1

@@ -60,6 +60,9 @@ class SlowMirror:
     def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
         raise LookupError("nobody asks")
 
+    def note_asked(self, target: str, repo: Repo) -> None:
+        """Nothing was let go of."""
+
     def is_taken_down(self, target: str, repo: Repo) -> bool:
         return False
 

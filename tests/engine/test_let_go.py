@@ -15,11 +15,12 @@ from mirror_sync.domain.content.keys import BLOBS, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.keep import Keep, ReadTimes
+from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import PruneReport, RepoReport
 from mirror_sync.domain.policy.decisions import STRANGER
 from mirror_sync.domain.policy.gone import Gone
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.published import change_refs
 from mirror_sync.engine.run import sync_jobs
 from mirror_sync.engine.upkeep.prune import Prune
@@ -188,6 +189,14 @@ def test_what_no_job_names_or_no_upstream_gives_stays_since_nothing_would_bring_
     assert edge.there() == {"a", "c"}
 
 
+def test_what_a_select_of_the_whole_hub_has_never_taken_is_not_its_to_bring_again() -> None:
+    """Such a select may name any repo there is: also one that was pushed, imported, or left by a job that is gone."""
+    edge = Edge(limit=1).fill().ago(a=90, b=90, c=90)
+    every = job("*/*", name="popular", ranking=Ranking(RepoPattern.parse("*/*"), limit=2))
+    assert edge.prune(every).keeps[0].stays == {"no job names it: nothing would bring it again": 3}
+    assert edge.there() == {"a", "b", "c"}
+
+
 def test_what_others_name_too_frees_nothing_and_stays_where_it_is() -> None:
     """The base is read, and the adapter is not: the bytes that both have belong to who is read last."""
     big, own = b"s" * 96 * KIB, b"x" * 48 * KIB
@@ -213,6 +222,14 @@ def test_what_was_let_go_of_is_not_brought_again_by_a_schedule_but_by_whoever_as
     assert edge.sync()["acme/b"].outcome == "published"
     refs = refs_of(edge.shelf, "acme/b")
     assert (refs.commit_of("main"), refs.gone) == (commit, None)
+
+
+def test_whom_a_front_led_elsewhere_has_asked_for_it_as_well() -> None:
+    """A redirect to the upstream is no 404, and counts as a read of what is not here: it was one in vain."""
+    edge = Edge().fill().ago(a=20, b=50, c=30)
+    edge.prune()
+    edge.read[B] = edge.clock.now + 1
+    assert edge.sync()["acme/b"].outcome == "published"
 
 
 def test_a_person_who_orders_a_repo_gets_it_and_no_other() -> None:

@@ -12,6 +12,7 @@ from mirror_sync.domain.content.share import ReaderShare, reader_key
 from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.outcome.replicas import MARK, PUBLISHED_HEADER, ReplicaMark
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.ports.store import read_document
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -47,11 +48,16 @@ def test_it_is_read_once_however_often_and_by_whatever_address_it_is_asked_for(t
             assert bucket.asked_keys().count(blob_key(info_of(repo, commit))) <= 2
 
 
-def test_it_says_what_a_short_one_says_with_the_same_headers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("published", ["", "2026-11-20T08:00:00Z"])
+def test_it_says_what_a_short_one_says_with_the_same_headers(tmp_path: Path, published: str) -> None:
+    """Of a replica, too: how late it is."""
     need("nginx")
     target = DirectoryTarget(tmp_path / "bucket")
     target.root.mkdir()
     store = DirectoryStore(target.root)
+    if published:
+        mark = ReplicaMark(published, "0123abcd").encode()
+        store.put(MARK, mark, Sha256.of(mark))
     long, short = model(store, "acme/long"), model(store, "acme/short")
     commits = [(long, long.publish(MANY)), (short, short.publish({"a.txt": b"1"}))]
     with by_nginx(store, NginxOptions(target, refs_seconds=600), tmp_path / "front") as mirror:
@@ -60,7 +66,8 @@ def test_it_says_what_a_short_one_says_with_the_same_headers(tmp_path: Path) -> 
                 told = [mirror.get(repo.api + path.format(commit)) for repo, commit in commits]
                 assert {one.status for one in told} == {200}
                 assert set(told[0].headers) == set(told[1].headers)
-                for name in ("Content-Type", "Cache-Control", "Vary"):
+                assert told[0].header(PUBLISHED_HEADER) == (published or None)
+                for name in ("Content-Type", "Cache-Control", "Vary", PUBLISHED_HEADER):
                     assert told[0].headers.get_all(name) == told[1].headers.get_all(name), name
                 for (repo, commit), reply in zip(commits, told, strict=True):
                     assert reply.header("X-Repo-Commit") == commit

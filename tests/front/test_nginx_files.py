@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.access.reader_limits import ReaderLimits
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.hub.hub_lists import Lists
 from mirror_sync.front.hub.served import Served
 from mirror_sync.front.hub.snapshots import Snapshots
+from mirror_sync.front.misses.daemon_desk import DeskOptions
 from mirror_sync.front.nginx.nginx_files import NginxOptions, Variable, write_nginx
 from mirror_sync.front.protocols.mounted import PROTOCOLS
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
+from tests.front.guarded import ACCESS, write_tokens
 from tests.front.mirrors import by_nginx
 from tests.parts import program
 from tests.requirements import need
@@ -49,6 +52,29 @@ def test_keys_stand_in_a_file_of_their_own_that_only_its_owner_reads(tmp_path: P
         if file.is_file() and file != credentials:
             assert "thesecret" not in file.read_text()
             assert "THEKEY" not in file.read_text()
+
+
+@pytest.mark.parametrize("target", [PRIVATE, DirectoryTarget(Path("/srv/mirror"))])
+@pytest.mark.parametrize("miss", ["404", "redirect", "ask", "fetch"])
+def test_all_that_can_be_opened_stands_in_one_configuration_that_nginx_takes(
+    tmp_path: Path, target: Target, miss: str
+) -> None:
+    doors = frozenset(one.door for one in PROTOCOLS if one.door) | {"images"}
+    assert {"ask", "oci", "s3", "torrents"} < doors
+    options = NginxOptions(
+        target,
+        by_digest=True,
+        doors=doors,
+        desk=DeskOptions(miss, "disk", "127.0.0.1", 9464, "front-secret-1234"),
+        layers="http://127.0.0.1:9465",
+        s3_listen=("127.0.0.1", 9466),
+        kernel_publishers=frozenset({"acme"}),
+        access=ACCESS,
+        tokens=write_tokens(tmp_path / "tokens.yaml"),
+        limits=ReaderLimits(100, 8, 1_000_000),
+        resolvers=("127.0.0.53",),
+    )
+    checked(write_nginx(tmp_path / "front", options))
 
 
 def test_what_nginx_asks_of_itself_is_answered_to_nobody_else(tmp_path: Path) -> None:

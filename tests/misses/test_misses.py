@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -19,8 +20,12 @@ from mirror_sync.app.wishing import WantedVerdict
 from mirror_sync.daemon.misses import MissDesk, MissQuestion, miss_route
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
+from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
+from mirror_sync.engine.published import change_refs, read_refs
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.misses.daemon_desk import DaemonDesk, DeskOptions
@@ -28,8 +33,9 @@ from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.observe.metrics.metrics import Metrics
 from tests.front.guarded import TOKENS, bearer
 from tests.front.mirrors import Mirror, Reply
-from tests.misses.world import BIG, Desk, World, front_of, until
+from tests.misses.world import BIG, Desk, World, desk_of, front_of, until
 from tests.servers.ports import free_port
+from tests.standin import Hub
 
 
 def shape(reply: Reply, name: str) -> tuple[object, ...]:
@@ -112,6 +118,32 @@ def test_what_a_job_names_is_brought_and_given_once_it_is_proved(fetches: World,
         assert fetches.front.get(f"/{other}/resolve/main/README.md").error == (404, "RepoNotFound"), other
 
 
+def _let_go(desk: Desk, repo: Repo) -> None:
+    target, at = desk.program._context().targets["disk"], datetime.now(UTC).replace(microsecond=0)
+    change_refs(target, repo, lambda refs: refs.withdrawn(Gone(LET_GO, at)))
+
+
+@pytest.mark.parametrize("mode", ["redirect", "ask", "fetch"])
+def test_a_reader_who_asks_at_a_front_of_the_daemon_gets_back_what_was_let_go_of(
+    hub: Hub, tmp_path: Path, mode: str
+) -> None:
+    """Without any log: what the front answers is no 404 by which the next count could tell."""
+    repo, at = Repo.parse("pub/here"), "/pub/here/resolve/main/config.json"
+    with desk_of(hub, tmp_path, mode, f", keep: {{bytes: 1MB, logs: [{tmp_path}/none.log]}}") as desk:
+        store = desk.program.store("disk")
+        assert desk.program.sync(BY_DAEMON, ["here"], [repo]).ok
+        _let_go(desk, repo)
+        desk.program.sync(BY_DAEMON, ["here"], [repo])
+        assert not read_refs(store, repo).snapshots
+        with front_of("serve", tmp_path, desk.options(mode), desk.settings.access_to("disk")) as front:
+            assert front.get(at).status == {"redirect": 307, "ask": 404, "fetch": 503}[mode]
+            if mode != "fetch":
+                desk.program.sync(BY_DAEMON, ["here"])
+            until(lambda: front.get(at).status == 200)
+            assert front.get(at).body == b"{}"
+            assert read_refs(store, repo).gone is None
+
+
 @pytest.mark.parametrize("mode", ["redirect", "ask", "fetch"])
 def test_a_dead_daemon_makes_nobody_wait_and_nothing_else_than_404(notes: World, kind: str, mode: str) -> None:
     options = DeskOptions(mode, "disk", "127.0.0.1", free_port(), "nobody")
@@ -153,18 +185,28 @@ def test_the_form_notes_a_wish_says_what_licences_allow_and_is_for_our_own_pages
     assert digest_of(TOKENS["admins"]) not in str(notes.desk.wishes)
 
 
+class _Asked:
+    """A mirror that knows of no repo, and whose upstream gives everything."""
+
+    def status(self) -> tuple[RepoStatus, ...]:
+        return ()
+
+    def note_asked(self, target: str, repo: Repo) -> None:
+        """Nothing was let go of."""
+
+    def is_taken_down(self, target: str, repo: Repo) -> bool:
+        return False
+
+    def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
+        return WantedVerdict(closed=False, outcome="allowed", verdict="")
+
+
 def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothing_from_others(
     fetching: tuple[Desk, Path],
 ) -> None:
     looked, begun = list[Repo](), list[Repo]()
 
-    class Looks:
-        def status(self) -> tuple[RepoStatus, ...]:
-            return ()
-
-        def is_taken_down(self, target: str, repo: Repo) -> bool:
-            return False
-
+    class Looks(_Asked):
         def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
             looked.append(repo)
             return WantedVerdict(closed=True, outcome="", verdict="")
@@ -196,16 +238,10 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
 ) -> None:
     hangs, reached = threading.Event(), threading.Semaphore(0)
 
-    class Hanging:
-        def status(self) -> tuple[RepoStatus, ...]:
-            return ()
-
+    class Hanging(_Asked):
         def is_taken_down(self, target: str, repo: Repo) -> bool:
             reached.release()
             return not hangs.wait(60)
-
-        def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
-            return WantedVerdict(closed=False, outcome="allowed", verdict="")
 
     desk = MissDesk(lambda target, repo: (), Metrics().misses)
     desk.take(fetching[0].settings, Hanging())
@@ -257,16 +293,6 @@ def test_of_what_an_upstream_says_of_a_file_only_what_a_front_can_send_on_is_tol
 
 
 def test_one_who_asks_has_no_more_than_half_of_what_is_brought_at_once(fetching: tuple[Desk, Path]) -> None:
-    class Mirror:
-        def status(self) -> tuple[RepoStatus, ...]:
-            return ()
-
-        def is_taken_down(self, target: str, repo: Repo) -> bool:
-            return False
-
-        def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
-            return WantedVerdict(closed=False, outcome="allowed", verdict="")
-
     begun = list[str]()
 
     def begins(target: str, repo: Repo) -> tuple[Started, ...]:
@@ -274,7 +300,7 @@ def test_one_who_asks_has_no_more_than_half_of_what_is_brought_at_once(fetching:
         return (Started("wide", str(repo), RequestState.STARTED),)
 
     desk = MissDesk(begins, Metrics().misses, lambda: 0.0)
-    desk.take(fetching[0].settings, Mirror())
+    desk.take(fetching[0].settings, _Asked())
     for client in ("10.0.0.1", "10.0.0.2", "10.0.0.3"):
         for number in range(20):
             name = f"model:pub/{client[-1]}n{number}"

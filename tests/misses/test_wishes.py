@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from mirror_sync.app.wishlist import wished_in
 from mirror_sync.config.jobs_edit import add_repo
 from mirror_sync.config.load import load
+from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.content import alias
+from mirror_sync.domain.content.keys import alias_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import ConfigError, UsageError
+from mirror_sync.errors import ConfigError, StoreUnavailable, UsageError
 from mirror_sync.state import wishes as wishes_module
 from mirror_sync.state.wishes import Missed, Wishes
+from mirror_sync.wiring.program import Mirror
 from tests.front.guarded import TOKENS, bearer
-from tests.misses.world import World
+from tests.misses.world import World, desk_of
+from tests.observers.test_reading import line
+from tests.standin import Hub
 
 ONE = Repo.parse("acme/one")
 
@@ -103,6 +114,17 @@ def test_a_grant_adds_one_repo_and_leaves_every_other_byte(tmp_path: Path, jobs:
     assert [one.name for one in tmp_path.iterdir()] == ["jobs.yaml"]
 
 
+def test_a_grant_to_a_job_of_whose_models_another_one_takes_variants_gives_both_one_more(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.yaml"
+    jobs = "jobs:\n- {name: a, repos: [acme/one]}\n- {name: q, variants: {of: [a], gguf: [Q4_K_M]}}\n"
+    path.write_text(HEAD + jobs, encoding="utf-8")
+    base, quants = add_repo(load(path, {}), "a", Repo.parse("new/one"), {}).jobs
+    assert base.names(Repo.parse("new/one"))
+    assert quants.names(Repo.parse("maker/one-GGUF"))
+    assert isinstance(quants.ranking, Variants)
+    assert quants.ranking.bases == (Repo.parse("acme/one"), Repo.parse("new/one"))
+
+
 @pytest.mark.parametrize(
     ("jobs", "job", "repo", "why"),
     [
@@ -153,6 +175,53 @@ def test_wanted_names_what_everybody_might_read_to_everybody_and_never_who_asked
     missing = notes.front.get("/pub/none/resolve/main/x", Accept="text/html")
     assert (missing.status, b'action="../../../../-/ask" method="post"' in missing.body) == (404, True)
     assert "form-action 'self'" in (missing.header("Content-Security-Policy") or "")
+
+
+def test_whom_a_front_led_elsewhere_or_let_wait_has_missed_it_but_not_who_used_a_former_name(
+    hub: Hub, tmp_path: Path
+) -> None:
+    """What `select: {from: misses}` and `wishes` take of a log, whatever front.miss is; an alias leads to us."""
+    said = {"pub/led": 307, "pub/brought": 503, "pub/none": 404, "old/name": 307, "pub/here": 307}
+    log = tmp_path / "access.log"
+    log.write_text("".join(f"{line(1, f'/{name}/resolve/main/x', status=said[name])}\n" for name in said))
+    with desk_of(hub, tmp_path, "redirect") as desk:
+        assert desk.program.sync(BY_DAEMON, ["here"], [Repo.parse("pub/here")]).ok
+        body = alias.encode(Repo.parse("pub/here"))
+        desk.program._context().targets["disk"].store.put(alias_key(Repo.parse("old/name")), body, Sha256.of(body))
+        report = desk.program.traffic("disk", [str(log)])
+        assert {one.id for one in report.misses} == {"pub/led", "pub/brought", "pub/none"}
+        assert set(desk.wishes) == {"pub/led", "pub/brought", "pub/none"}
+
+
+def _unreadable(*_: object) -> NoReturn:
+    raise StoreUnavailable("wishes.db: Input/output error")
+
+
+def test_wishes_that_cannot_be_read_are_not_none_and_those_that_nobody_asks_for_any_more_have_no_page(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = tmp_path / "mirror/site/wanted.html"
+    with desk_of(hub, tmp_path, "ask") as desk:
+        assert desk.program.sync(BY_DAEMON, ["here"], [Repo.parse("pub/here")]).ok
+        for name in ("pub/here", "pub/sought"):
+            Wishes(desk.settings.state_dir).note("disk", Repo.parse(name), "token jane", "2026-01-01T00:00:00Z")
+        assert wished_in(desk.settings, desk.program.status()) == {"disk": 1}, "what is mirrored by now is not wanted"
+        desk.program.publish_catalogue("disk")
+        before = page.read_bytes()
+        assert b"pub/sought" in before
+        with monkeypatch.context() as patch:
+            patch.setattr(Wishes, "all", _unreadable)
+            desk.program.publish_catalogue("disk")
+        assert page.read_bytes() == before
+    path = tmp_path / "jobs.yaml"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(", ask: {form: true}", "").replace("miss: ask", "miss: 404"),
+        encoding="utf-8",
+    )
+    with closing(Mirror(load(path, {}))) as program:
+        program.publish_catalogue("disk")
+    assert not page.exists()
+    assert not page.with_name("asked.html").exists()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ JOBS = """
 version: 1
 state_dir: state
 upstreams: {{hub: {{kind: huggingface, endpoints: ["{hub}"], token: hf_mirror}}}}
-targets: {{disk: {{url: "file://{folder}/mirror"}}}}
+targets: {{disk: {{url: "file://{folder}/mirror"{more}}}}}
 licenses: {{allow: [apache-2.0]}}
 front: {{miss: {mode}}}
 site: {{name: Example models, ask: {{form: true}}}}
@@ -91,10 +91,10 @@ class Desk:
 
 
 @contextmanager
-def desk_of(hub: Hub, folder: Path, mode: str) -> Iterator[Desk]:
-    """The daemon's part of all this, without a clock of its own."""
+def desk_of(hub: Hub, folder: Path, mode: str, more: str = "") -> Iterator[Desk]:
+    """The daemon's part of all this, without a clock of its own; `more` is said of the target."""
     path = folder / "jobs.yaml"
-    path.write_text(JOBS.format(hub=hub.url, folder=folder, mode=mode, secret=SECRET), encoding="utf-8")
+    path.write_text(JOBS.format(hub=hub.url, folder=folder, mode=mode, secret=SECRET, more=more), encoding="utf-8")
     path.chmod(0o600)
     write_tokens(folder / "tokens.yaml")
     settings = load(path, {})

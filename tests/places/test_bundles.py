@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -18,10 +19,13 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.outcome.keep_report import LET_GO
+from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.places import bundle_export, bundle_files
 from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, padded, tar_header
 from mirror_sync.engine.places.bundle_journal import JOURNAL
+from mirror_sync.engine.published import change_refs
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.transfer.file_transfer import FileOrigin, Transfer
 from mirror_sync.errors import (
@@ -395,6 +399,31 @@ def test_what_a_person_here_has_taken_down_pinned_or_named_stays_so(sites: Sites
         verbs = [move.verb for move in program.releases.names("it", Repo.parse("acme/small")).history]
         program.releases.unpin(receiver.wanted("acme/small"))
     assert {"tag", "promote", "rollback"} <= set(verbs)
+    assert receiver.is_whole()
+
+
+def _let_go(site: Site, repo: str) -> None:
+    with site.program() as program:
+        gone = Gone(LET_GO, datetime(2026, 11, 20, tzinfo=UTC))
+        change_refs(program._context().targets["it"], Repo.parse(repo), lambda refs: refs.withdrawn(gone))
+
+
+def test_what_a_target_lets_go_of_for_want_of_room_is_let_go_of_there_alone(sites: Sites) -> None:
+    """Who reads there, and what room is there, says nothing of a mirror that no network reaches."""
+    receiver = sites.receiver()
+    assert receiver.take_in(sites.bundle("first")).ok
+    here = receiver.refs("acme/small")
+    _let_go(sites.sender, "acme/small")
+    second = sites.bundle("second")
+    assert receiver.outcomes(second)["acme/small"] == "unchanged"
+    assert receiver.refs("acme/small") == here
+    other = sites.receiver()
+    assert other.take_in(second).ok
+    assert not other.refs("acme/small").is_known
+    _let_go(receiver, "acme/large")
+    assert receiver.outcomes(second)["acme/large"] == "published"
+    again = receiver.refs("acme/large")
+    assert (again.gone, again.refs) == (None, sites.sender.refs("acme/large").refs)
     assert receiver.is_whole()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,28 @@ def test_a_take_down_reaches_readers_of_the_replica_before_any_byte_goes_and_the
     assert site.published(site.far(), "acme/gone").tombstone is not None
     assert site.refs(site.far()) == site.refs(site.main())
     assert list(site.far().list("trust/withdrawn/")) == []
+
+
+def test_the_daemon_copies_a_take_down_of_which_the_feed_does_not_tell(site: Site) -> None:
+    """As where the catalogue could not be published: then the feed is as it was, and is not believed."""
+    for name in ("one", "two"):
+        site.write(f"acme/{name}", a_txt=name)
+    site.sync()
+    with site.copying() as copying:
+        assert not copying.copy().reason
+        site.more = {"site": {"enabled": False}}
+        site.withdraw("acme/two")
+        assert copying.soon()
+        assert site.published(site.far(), "acme/two").tombstone is None, "the feed is believed where nobody doubts it"
+        copying.replicas.keep()
+        try:
+            copying.replicas.changed("main", sure=True)
+            end = time.monotonic() + 60
+            while site.published(site.far(), "acme/two").tombstone is None:
+                assert time.monotonic() < end, "it is given by the replica still"
+                time.sleep(0.05)
+        finally:
+            copying.replicas.end()
 
 
 def test_a_take_down_is_shown_though_a_pass_goes_on_elsewhere_and_its_bytes_go_with_the_next(site: Site) -> None:

@@ -25,7 +25,7 @@ from mirror_sync.engine.places.bundle_format import BUNDLE_SIGNATURE
 from mirror_sync.engine.places.bundle_import import import_bundle
 from mirror_sync.engine.places.repo_import import ImportTerms
 from mirror_sync.engine.published import mirrored_repos
-from mirror_sync.errors import SigningError, UsageError
+from mirror_sync.errors import SigningError, StoreError, UsageError
 from mirror_sync.signing.allowed_signers import LARGEST, AllowedSigners
 from mirror_sync.signing.signer import SigningKeys
 from mirror_sync.signing.sshsig import read_signature, sign
@@ -81,8 +81,12 @@ class Bundles:
         context = self._context()
         place = context.targets[target]
         files = BundleFiles(folder, None if signers is None else _check_of(signers))
-        with acting(context, actor, [target]) as acting_context:
-            report = import_bundle(acting_context, place, files, ImportTerms(_stated, older))
+        try:
+            with acting(context, actor, [target]) as acting_context:
+                report = import_bundle(acting_context, place, files, ImportTerms(_stated, older))
+        except StoreError:  # a disk that is full: some of it may be published, or taken down
+            self._catalogues().publish(place)
+            raise
         self._catalogues().publish(place)
         return report
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror_sync.app.places.replicating import Replicas
-from mirror_sync.config.promoted_target import promote_in_file
+from mirror_sync.config.promoted_target import expect_promotable, promote_in_file
 from mirror_sync.domain.job.targets import Replica
 from mirror_sync.domain.outcome.replicas import MARK
 from mirror_sync.engine.context import RunContext
@@ -50,8 +50,10 @@ class PromoteReplica:
         report = self._alone(target, replica) if without else self._beside(target, replica, dry_run=dry_run)
         published = self._replicas.places(target, replica).status.published if without else ""
         if not dry_run:
-            promote_in_file(self._path, target, replica.name)
+            expect_promotable(self._path, target, replica.name)
+            # first: a replica without its mark gets it again, a target with one would say for ever that it is late
             self._replicas.places(target, replica).replica.store.delete([MARK])
+            promote_in_file(self._path, target, replica.name)
         return Promotion(target, replica.name, report.repos, published, without, dry_run)
 
     def _beside(self, target: str, replica: Replica, *, dry_run: bool) -> AcrossReport:

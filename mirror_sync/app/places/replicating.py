@@ -8,6 +8,7 @@ replica does, nothing of it is an error of what was done to the target; its own 
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -54,6 +55,7 @@ class Replicas:
         self._opened: dict[tuple[str, str], Replicated] = {}
         self._ended, self._making = threading.Event(), threading.Lock()
         self._calls: dict[tuple[str, str], threading.Event] = {}  # by which threads of the daemon are woken
+        self._untold: Counter[tuple[str, str]] = Counter()  # changes that the feed may not tell of, for them
 
     def named(self, target: str | None = None, name: str | None = None) -> list[tuple[str, Replica]]:
         """The replicas of jobs.yaml, or of one target, or the one of a name. UsageError where there is none such."""
@@ -105,6 +107,7 @@ class Replicas:
             return
         if self._calls:
             for replica in replicas:
+                self._untold[target, replica.name] += sure
                 self._calls[target, replica.name].set()
             return
         monotonic = self._context().monotonic
@@ -183,7 +186,10 @@ class Replicas:
             self._made(target, replica, stop).look()
             return True
         with lock:
-            return not self._copied(target, replica, stop, sure=sure).reason
+            untold = self._untold[target, replica.name]
+            whole = not self._copied(target, replica, stop, sure=sure or untold > 0).reason
+            self._untold[target, replica.name] -= untold * whole
+            return whole
 
     def _copied(
         self, target: str, replica: Replica, stop: threading.Event, *, sure: bool = False, anew: bool = False

@@ -40,21 +40,38 @@ def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
             what = f"{quoted(name)} and {quoted(first[place])} are one place, {quoted(place)}"
             yield Finding(("targets", name), f"{what}; keep one of them, and name it in all jobs")
         first.setdefault(place, name)
+    yield from _doubled_upstreams(tree, base, first)
+    yield from _doubled_replicas(tree, base, first)
+
+
+def _doubled_upstreams(tree: Mapping[str, object], base: Path, known: dict[str, str]) -> Iterator[Finding]:
+    """Own upstreams in places that are known by now; theirs become known."""
+    own = dict[str, str]()
     for name, place in _own_places(tree.get("upstreams"), base):
-        if place in first:
-            what = f"{quoted(place)} is the target {quoted(first[place])}, too: what is pushed would stand among it"
+        if place in own:
+            what = f"{quoted(name)} and {quoted(own[place])} are one place, {quoted(place)}"
+            yield Finding(("upstreams", name), f"{what}; keep one of them, and name it in all jobs")
+        elif place in known:
+            what = f"{quoted(place)} is the target {quoted(known[place])}, too: what is pushed would stand among it"
             yield Finding(("upstreams", name, "url"), f"{what}; give the upstream a place of its own")
+        else:
+            own[place] = name
+    known |= own
+
+
+def _doubled_replicas(tree: Mapping[str, object], base: Path, known: dict[str, str]) -> Iterator[Finding]:
+    """Replicas in places that are known by now, and names that one target has twice."""
     for name, target in _targets(tree.get("targets"), base):
         called = set[str]()
         for index, replica in enumerate(target.replicas):
             trail, place = ("targets", name, "replicas", index), place_of(replica.at)
-            if place in first:
-                what = f"{quoted(replica.name)} and {quoted(first[place])} are one place, {quoted(place)}"
+            if place in known:
+                what = f"{quoted(replica.name)} and {quoted(known[place])} are one place, {quoted(place)}"
                 yield Finding(trail, f"{what}; a replica has a place of its own")
             if replica.name in called:
                 yield Finding((*trail, "name"), f"{quoted(replica.name)} stands here twice; call one of them otherwise")
             called.add(replica.name)
-            first.setdefault(place, f"{name}/{replica.name}")
+            known.setdefault(place, f"{name}/{replica.name}")
 
 
 def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:

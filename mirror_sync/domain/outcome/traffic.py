@@ -14,7 +14,9 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 
-_OK, _MULTIPLE, _NOT_FOUND = 200, 300, 404
+_OK, _MULTIPLE = 200, 300
+LED = 307  # elsewhere: to the name of a repo here, or to the upstream of one that is not here
+_IN_VAIN = (404, LED, 503)  # the last one: it is brought, since somebody asks
 _REFUSED = {401: "token", 403: "role"}  # why, by the status: no good token; a repo that is not for who asks
 NOBODY, UNKNOWN_ROLE = "(no token)", "(a role that tokens.yaml does not know)"
 COLD = timedelta(days=30)
@@ -241,7 +243,7 @@ class Traffic:
         if hit.status in _REFUSED:
             self._refused[_REFUSED[hit.status]] += 1
         if hit.repo not in self._mirrored:
-            if hit.status == _NOT_FOUND:
+            if hit.status in _IN_VAIN:
                 self._misses[hit.repo].add(hit)
         elif hit.given:
             self._count(hit)

@@ -28,6 +28,7 @@ from mirror_sync.domain.content.refs import (
 from mirror_sync.domain.content.rewritten import PUBLISHED
 from mirror_sync.domain.content.share import SHARE
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.keep_report import LET_GO
 
 IMPORTED, IMPORTED_STATEMENT, IMPORTED_SIGNATURE = "imported", "imported.statement", "imported.statement.sig"
 """Attachments: the refs.json that was imported last, byte for byte, and the statement that it named."""
@@ -48,7 +49,12 @@ class MergedRefs:
 
 
 def merge(base: Refs, theirs: Refs, ours: Refs) -> MergedRefs:
-    """Merge the refs.json of a bundle into ours; neither has a tombstone. Its log is ours."""
+    """Merge the refs.json of a bundle into ours; neither has a tombstone. Its log is ours.
+
+    What was let go of here comes again as a whole: whoever imports it asks for it.
+    """
+    if is_let_go_of(ours):
+        base, ours = Refs(), replace(ours, gone=None)
     attachments = {name: digest for name, digest in ours.attachments.items() if name in _NOT_CARRIED}
     for name in sorted({*base.attachments, *theirs.attachments, *ours.attachments} - _NOT_CARRIED):
         trio = base.attachments.get(name), theirs.attachments.get(name), ours.attachments.get(name)
@@ -74,6 +80,11 @@ def merge(base: Refs, theirs: Refs, ours: Refs) -> MergedRefs:
         gone=_theirs_first(base.gone, theirs.gone, ours.gone),
     )
     return MergedRefs(made, tuple(_kept(theirs, made, pinned_here=pinned_here)))
+
+
+def is_let_go_of(refs: Refs) -> bool:
+    """Whether nothing is published for want of room alone, by the readers of one target: no word about the repo."""
+    return refs.gone is not None and refs.gone.code == LET_GO and not refs.snapshots
 
 
 def _theirs_first(base: Value | None, theirs: Value | None, ours: Value | None) -> Value | None:

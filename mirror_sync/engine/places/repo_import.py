@@ -41,6 +41,7 @@ from mirror_sync.engine.places.merged_refs import (
     IMPORTED_SIGNATURE,
     IMPORTED_STATEMENT,
     MergedRefs,
+    is_let_go_of,
     merge,
 )
 from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, put_document, read_refs, unsealed
@@ -119,6 +120,8 @@ class RepoImport:
     def publish(self, bundled: BundledRefs) -> ImportedRepo:
         """Publish what the bundle says of a repo. MirrorError; then what stood there stays."""
         repo, theirs, name = bundled.repo, bundled.refs, str(bundled.repo)
+        if is_let_go_of(theirs):  # for want of room there, and unread there: here others read, and have other room
+            return ImportedRepo(name, Imported.UNCHANGED, why="let go of where it comes from; what is here stays")
         for _ in range(_TRIES):
             ours = read_refs(self._store, repo)
             base = self._base(ours)

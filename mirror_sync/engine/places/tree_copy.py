@@ -61,7 +61,7 @@ class _StoredBytes(Bytes):
         """There is no other place."""
 
 
-class _Base:
+class _ThereAlready:
     """What the replica has of a repo, by what it publishes of it: roots, shards, and files of shards that changed."""
 
     def __init__(self, store: Store, old: Refs, wanted: Collection[Sha256]) -> None:
@@ -116,7 +116,7 @@ class TreeCopy:
         if not (roots or documents):
             return
         wanted = {shard.digest for digest in roots for shard in self._root(digest).shards} if old.snapshots else ()
-        base = _Base(self._store, old, wanted)
+        base = _ThereAlready(self._store, old, wanted)
         with ThreadPoolExecutor(COPIERS, "replica") as pool:
             for some in batches(self._below(base, roots, documents), _BATCH):
                 self._context.go_on()
@@ -127,7 +127,7 @@ class TreeCopy:
     def _root(self, digest: Sha256) -> Root:
         return Root.decode(read_document(self._main, digest))
 
-    def _below(self, base: _Base, roots: list[Sha256], documents: list[Sha256]) -> Iterator[_Blob]:
+    def _below(self, base: _ThereAlready, roots: list[Sha256], documents: list[Sha256]) -> Iterator[_Blob]:
         seen = SpilledMap()
 
         def is_new(digest: Sha256) -> bool:

@@ -1,7 +1,8 @@
 """Whether somebody has asked for a repo since its target let go of it: only then a sync brings it again.
 
-By a run for this repo that a person orders, or by a reader, who asked a front for it in vain. A schedule, a webhook and
-a try after a failure ask for nothing: else the next run would bring back what the last prune let go of.
+By a run for this repo that a person orders, or by a reader, who asked a front for it: also where that led elsewhere,
+since from here nothing can have been given. A schedule, a webhook and a try after a failure ask for nothing: else the
+next run would bring back what the last prune let go of.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class AskedAgain:
         with self._lock:
             if self._reads is None:
                 self._reads = self._context.reads(self._target)
-            last = max(self._reads.asked.get(repo, 0.0) for repo in (task.repo, task.requested))
+            told = (self._reads.asked, self._reads.read)
+            last = max(times.get(repo, 0.0) for times in told for repo in (task.repo, task.requested))
         return last >= since.timestamp()
 
 

@@ -16,7 +16,7 @@ from mirror_sync.domain.content.keys import BLOBS, blob_of
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.rewritten import time_of
 from mirror_sync.domain.digest import CommitId, Sha256
-from mirror_sync.domain.job.job import Job, owners
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.keep import Keep, ReadTimes
 from mirror_sync.domain.job.letting_go import Leaver, enough, is_spelled_out, why_it_stays
 from mirror_sync.domain.outcome.keep_report import LET_GO, KeepReport, LetGoRepo
@@ -62,13 +62,16 @@ class _Sorted:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class LettingGo:
-    """Decides about one target, and lets go; `now` in seconds by its clock. `keep_alive` may raise Interrupted."""
+    """Decides about one target, and lets go; `now` in seconds by its clock. `keep_alive` may raise Interrupted.
+
+    `concerned` are the jobs that have to do with a repo: see `Concerned`.
+    """
 
     target: Target
     keep: Keep
     reads: ReadTimes
     published: PublishedRepos
-    jobs: Sequence[Job]
+    concerned: Callable[[Repo], Sequence[Job]]
     now: float
     mapper: Mapper = map
     keep_alive: Callable[[], None] = lambda: None
@@ -130,7 +133,7 @@ class LettingGo:
         return found
 
     def _why_it_stays(self, repo: Repo, refs: Refs) -> str:
-        return why_it_stays(repo, refs, owners(self.jobs, self.target.name, repo), self.keep)
+        return why_it_stays(repo, refs, self.concerned(repo), self.keep)
 
     def _candidate(self, repo: Repo, refs: Refs) -> Leaver:
         read, roots = self.reads.read.get(repo), list(refs.snapshots.values())
@@ -138,7 +141,7 @@ class LettingGo:
         times = zip(roots, self.mapper(partial(published_at, self.target.store), roots), strict=True)
         # what is not there, or came a moment ago, is not known to be old
         published = [self.now if at is None else time_of(at, rewritten.get(root)) for root, at in times]
-        named = is_spelled_out(repo, owners(self.jobs, self.target.name, repo))
+        named = is_spelled_out(repo, self.concerned(repo))
         return Leaver(repo, refs, max([*published, read or 0.0]), read, named)
 
     def _sizes(self, repos: _Sorted, without: Expired) -> tuple[Mapping[Repo, int], int]:

@@ -26,6 +26,7 @@ from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import Elapsed, PruneAnnouncement
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import Mapper
+from mirror_sync.engine.sync.selecting import Concerned
 from mirror_sync.engine.upkeep.expire import Expiry
 from mirror_sync.engine.upkeep.let_go import LettingGo
 from mirror_sync.engine.upkeep.marks import Marks, batches
@@ -194,7 +195,10 @@ class _Sweep:
 
     def _letting_go(self, keep: Keep, jobs: Sequence[Job]) -> LettingGo:
         reads = self._context.reads(self._target)
-        return LettingGo(self._target, keep, reads, self._published, jobs, self._now, self._mapper, self._keep_alive)
+        concerned = Concerned(self._target, jobs)
+        return LettingGo(
+            self._target, keep, reads, self._published, concerned, self._now, self._mapper, self._keep_alive
+        )
 
     def _let_go(self, letting_go: LettingGo, expiry: Expiry) -> None:
         """What is said of it holds for those that went, also where the rest is stopped."""

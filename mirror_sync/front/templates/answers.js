@@ -244,5 +244,5 @@ function sendHead(r, headers, size) {
     r.finish();
 }
 
-export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, formAt, inXml, isCurrent, linked, pathOf, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
+export default { JSON_TYPE, cachingFor, elsewhere, entryNotFound, formAt, inXml, isCurrent, isImmutable, linked, pathOf, pointerHeaders, redirect, refusal, refuse, send, sendBlob,
                  sendHead, sendJson, sendText, setHeaders, settled, unanswered };

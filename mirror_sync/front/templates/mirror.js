@@ -237,6 +237,9 @@ async function pointer(r) {
             throw answers.unanswered();
         }
         const blob = await protocols.pointers[found.route.name](r, fields);
+        if (!answers.isImmutable(blob.caching)) {
+            await asOf(r);
+        }
         if (tables.ACCESS.chooses && !(everybody && !tables.ACCESS.allow.length)) {
             blob.caching = blob.caching.replace('public', 'private');
         }
