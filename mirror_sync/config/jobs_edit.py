@@ -78,7 +78,7 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
         if found.denied_by(repo) is not None:
             raise UsageError(f"{denials([found], repo)}; take that out first")
         if found.names(repo):
-            raise UsageError(f"job {job} names {repo} already: mirror-sync sync --job {job} brings it")
+            raise UsageError(f"job {job} names {repo} already: mirror-sync sync {job} brings it")
         with path.open("rb") as file:
             text = file.read().decode()
         made = with_repo(text, job, repo)

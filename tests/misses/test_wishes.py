@@ -104,7 +104,7 @@ def test_a_grant_adds_one_repo_and_leaves_every_other_byte(tmp_path: Path, jobs:
     ("jobs", "job", "repo", "why"),
     [
         ("jobs: [{name: a, repos: [acme/one]}]", "b", "x/y", "has no job 'b'; it has: a"),
-        ("jobs: [{name: a, repos: [acme/*]}]", "a", "acme/two", "names acme/two already"),
+        ("jobs: [{name: a, repos: [acme/*]}]", "a", "acme/two", "names acme/two already: mirror-sync sync a brings it"),
         ("jobs: [{name: a, repos: [acme/one, '!x/*']}]", "a", "x/y", "denies it; take that out first"),
         (
             "jobs: [{name: a, repos: &r [acme/one]}, {name: b, repos: *r, target: o}]",
