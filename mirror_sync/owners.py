@@ -310,8 +310,10 @@ def _first_barred(paths: Iterable[Path]) -> Path | None:
 
 
 def _told(barred: Path, mode: int) -> str:
+    if mode == os.W_OK and _is_read_only(barred):
+        return f"{barred} is on a disk that is mounted read-only"
     said = f"{whose(barred)}, and this runs as {_user(os.geteuid())}"
-    remedy = "" if _is_read_only(barred) else _remedy(barred, mode)
+    remedy = _remedy(barred, mode)
     return f"{said}; {remedy}" if remedy else said
 
 

@@ -495,7 +495,7 @@ def how_to_ask(settings: Settings) -> str:
     """How to go on, for who asked in vain."""
     ask = settings.site.ask
     if ask.url or ask.text:
-        return " ".join(filter(None, (ask.text, ask.url and f"ask at {ask.url}")))
+        return "; ".join(filter(None, ((ask.text or "").rstrip("."), ask.url and f"ask at {ask.url}")))
     return f"ask {settings.access.whom_to_ask} for it"
 
 

@@ -339,6 +339,9 @@ def test_list_and_search_name_what_a_reader_may_see(tmp_path: Path) -> None:
         token = {"HF_TOKEN": TOKENS["developers"]}
         assert "team/inner\n" in program("list", **token).out
         assert program("search", "TEAM", "inn", **token).out == "team/inner\n"
+        nothing = program("search", "tables", "gone")
+        assert (nothing.code, nothing.out) == (0, ""), "scripts read no line for no repo"
+        assert "nothing there has tables and gone" in nothing.err
         found = json.loads(program("search", "tables", "--json").out)
         assert [one["repo"] for one in found["repos"]] == ["dataset:pub/tables"]
         assert program("pull", "team/inner", "--dir", "out", **token).code == 0

@@ -144,6 +144,11 @@ def test_equal_input_makes_equal_bytes_also_where_an_export_was_stopped_and_its_
     assert not (there / JOURNAL).exists()
     with pytest.raises(UsageError, match="has a bundle already"):
         sites.sender.export(there)
+    nowhere = sites.folder / "none"
+    with pytest.raises(UsageError, match="--since: .*/none: No such file"):
+        sites.sender.export(sites.folder / "next", base=nowhere)
+    with pytest.raises(UsageError, match="--inventory: .*/none: No such file"):
+        sites.sender.export(sites.folder / "next", inventory=nowhere)
 
 
 @pytest.mark.parametrize("way", ["since", "index.json", "inventory"])

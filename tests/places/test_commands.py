@@ -115,7 +115,7 @@ def test_a_replica_takes_the_place_of_a_target_that_is_lost_only_where_somebody_
     place = site.folder / "far" / blob_key(Sha256.of(BODY))
     place.unlink()
     told = call(site, "target", "promote", "far", "--without-old")
-    assert (told.code, "is not whole (1 fault" in told.err) == (2, True), told
+    assert (told.code, "is not whole (1 fault, the first" in told.err) == (2, True), told
     place.write_bytes(BODY)
     assert call(site, "target", "promote", "far", "--without-old").code == 0
     assert set(load(site.folder / "jobs.yaml", {}).targets) == {"far"}

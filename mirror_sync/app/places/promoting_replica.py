@@ -13,6 +13,7 @@ from mirror_sync.domain.outcome.replicas import MARK
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.places.across import AcrossReport, compare
 from mirror_sync.errors import StoreError, UsageError
+from mirror_sync.observe.figures import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +91,6 @@ def _why(report: AcrossReport) -> str:
         return report.unreadable
     if report.faults:
         first = report.faults[0]
-        return f"{report.faulty:,} faults, the first in {first.repo}: {first.problem}"
-    return f"{len(report.behind):,} repos are behind, {report.behind[0]} for one"
+        return f"{counted(report.faulty, 'fault')}, the first in {first.repo}: {first.problem}"
+    are = "is" if len(report.behind) == 1 else "are"
+    return f"{counted(len(report.behind), 'repo')} {are} behind, {report.behind[0]} for one"

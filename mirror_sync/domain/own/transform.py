@@ -66,7 +66,7 @@ def said_of(made_from: MadeFrom, kind: Kind, described: Mapping[str, Any], by: s
     card["license"] = stated[0] if len(stated) == 1 else stated
     if kind is Kind.MODEL:
         card["base_model"] = made_from.repo
-    message = f"Made from {made_from.repo} at {made_from.commit} by {made_from.tool}"
+    message = f"Made from {made_from.repo} at {made_from.commit[:12]} by {made_from.tool}"
     return Pushed(by, message, {}, _ordered(card), made_from)
 
 

@@ -364,7 +364,8 @@ def held_by(base: Path | None, inventory: Path | None) -> Iterator[Sha256]:
         if inventory is not None:
             yield from _inventoried(inventory)
     except OSError as error:
-        raise UsageError(f"{error.filename}: {error.strerror}") from error
+        option = "--since" if base is not None else "--inventory"
+        raise UsageError(f"{option}: {error.filename}: {error.strerror}") from error
     except DocumentError as error:
         raise UsageError(f"--since: {error}") from error
 

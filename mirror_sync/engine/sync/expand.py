@@ -225,7 +225,7 @@ def _entry(item: Resolved | Repo) -> tuple[Repo, Resolved | None]:
 def _nothing(pattern: RepoPattern, short: Shortfall | None) -> str:
     of = "all" if "*" in pattern.owner else pattern.owner
     if short is None:
-        return f"no repo of {of} matches {pattern}, or none is visible to this token"
+        return f"no repo of {of} matches {pattern}: the upstream has none, or shows none to this token"
     if short.left:
         return f"none of the first {short.seen} of {of} fits select, whose list was read no further"
     return f"none of the {short.seen} of {of} that are listed fits select"

@@ -76,7 +76,10 @@ def _answer(invocation: Invocation, source: str | None, words: tuple[str, ...], 
             {"repo": str(repo), **{name: item[name] for name in _TOLD if name in item}}
             for repo, item in mirror.published(words)
         ]
-    invocation.answer(_Found({"repos": repos}), lambda page: "\n".join(map(_line, repos)), as_json=as_json)
+    if repos or as_json:
+        invocation.answer(_Found({"repos": repos}), lambda page: "\n".join(map(_line, repos)), as_json=as_json)
+    else:
+        invocation.say(f"nothing there has {' and '.join(words)}" if words else "nothing is published there")
 
 
 def _line(item: Mapping[str, Any]) -> str:

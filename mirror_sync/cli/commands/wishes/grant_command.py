@@ -35,9 +35,9 @@ def grant(
     after = add_repo(settings, job, meant, os.environ)
     target = next(one.target for one in after.jobs if one.name == job)
     closed = _close(invocation, target, meant)
-    asked = f" {counted(closed, 'reader')} had asked for it." if closed else ""
+    asked = f"{counted(closed, 'reader') if closed else 'Nobody'} had asked for it."
     invocation.print(
-        f"Job {job} of {settings.path} names {meant} now.{asked}\nA daemon takes it over with systemctl reload "
+        f"Job {job} of {settings.path} names {meant} now. {asked}\nA daemon takes it over with systemctl reload "
         f"mirror-sync; mirror-sync trigger {meant} then begins at once."
     )
 
