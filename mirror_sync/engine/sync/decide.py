@@ -122,20 +122,31 @@ class Decider:
 
         What is published under a name stays there: readers know it by it. Where nothing is, an alias is believed before
         the upstream, for which the name may stand for another repo by now. The call that asks is the one of `check`.
+        DocumentError where an alias is damaged, unless the upstream itself leads to what is published.
         """
         refs = self.published_view.refs(task.repo)
         if refs.is_known:
             return task, refs
-        aliased = alias_target(self.target.store, task.repo)
+        aliased, damage = self._aliased(task.repo)
         if aliased is not None and aliased != task.repo and (published := self.published_view.refs(aliased)).is_known:
             return task.under(aliased), published
         self.presence.expect(of=task.requested)
         if task.resolved is not None or task.head is not None:
-            return task, refs
-        resolved = self.source.resolve(task.repo, task.revision)
-        if not resolved.renamed:
-            return replace(task, resolved=resolved), refs
-        return task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
+            found = task, refs
+        elif (resolved := self.source.resolve(task.repo, task.revision)).renamed:
+            found = task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
+        else:
+            found = replace(task, resolved=resolved), refs
+        if damage is not None and not found[1].is_known:
+            raise damage
+        return found
+
+    def _aliased(self, repo: Repo) -> tuple[Repo | None, DocumentError | None]:
+        """Where an alias leads, or why nobody can tell. StoreError."""
+        try:
+            return alias_target(self.target.store, repo), None
+        except DocumentError as error:
+            return None, error
 
     def _check(self, task: Task, refs: Refs) -> TaskResult | Seen:
         if refs.tombstone is not None:
