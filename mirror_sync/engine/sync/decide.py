@@ -248,32 +248,35 @@ class Decider:
     def _plan(self, change: Change) -> TaskResult | Change:
         """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it.
 
-        BadAnswer where the upstream lists no file and nothing is published to guard.
+        `anew`, that is compared for the guard alone, and none of its blobs is believed to be there. BadAnswer where the
+        upstream lists no file and the name stands for nothing that is guarded.
         """
         task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
-        base = None if self.anew else self._base(task, refs, listing)
-        listing.settle()
+        base = self._base(task, refs, listing)
         objection = self._objection(task, refs, base, listing, change.listed)
+        replaced = base if _replaces(task, refs, base) else None
+        leaving = (0, 0) if replaced is None else listing.leaving
+        if self.anew:
+            listing.compare(())
+        listing.settle()
         if objection:
             change = change.judged(_guarded(resolved, objection))
             if change.judgement.objection is not None:
                 return stopped(resolved, change.judgement, change.judgement.objection, published=True)
-        if not change.listed and base is None:
-            # nothing published to guard; even so no commit of a hub is without a file
+        if not change.listed and replaced is None:
+            # a new name, or a damaged snapshot: no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
-        planned = self._planned(change, base)
-        if not _replaces(task, refs, base):
-            return replace(planned, plan=replace(planned.plan, delete_files=0, delete_bytes=0))
-        return replace(planned, remark=way_back(self.target.store, task, resolved, base))
+        planned = self._planned(change, None if self.anew else base, leaving)
+        return replace(planned, remark=way_back(self.target.store, task, resolved, replaced))
 
-    def _planned(self, change: Change, base: Base | None) -> Change:
+    def _planned(self, change: Change, base: Base | None, leaving: tuple[int, int]) -> Change:
         listing = change.listing
         for some in listing.lacking():
             numbers = {content: number for number, content in some}
             there = present(self.target, numbers, self.go_on, self.mapper)
             listing.found((numbers[content], digest) for content, digest in there.items())
         expect_bytes(file for _, file in listing.fetch_without_bytes())
-        made = Plan(*listing.to_fetch, *listing.leaving)
+        made = Plan(*listing.to_fetch, *leaving)
         return replace(change, relies_on=base, plan=made, files=listing.count, size=listing.size)
 
     def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
@@ -379,13 +382,16 @@ class Decider:
     def _objection(self, task: Task, refs: Refs, base: Base | None, listing: FileTable, listed: int) -> str:
         """The guard's: only what the same name stands for now is replaced, and only like is compared with like.
 
-        A changed selection is the operator's own wish, unless the upstream lists nothing at all.
+        A changed selection is the operator's own wish, unless the upstream lists nothing at all. Where the listing of
+        what is replaced cannot be read, its root still counts its files: at least those that are too few are removed.
         """
-        if base is None or not _replaces(task, refs, base):
+        known = base is not None and _replaces(task, refs, base)
+        root = base.root if base is not None and known else self._root(refs, task.revision)
+        if root is None or (root.selection != task.job.selection and listed):
             return ""
-        if base.root.selection != task.job.selection and listed:
-            return ""
-        return task.job.guard.objection(listing.published, lambda: listing.removed, listed=listed)
+        if known:
+            return task.job.guard.objection(listing.published, lambda: listing.removed, listed=listed)
+        return task.job.guard.objection(root.files, lambda: max(0, root.files - listing.count), listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:
         """None when it is not published, or damaged: then it is written anew. NewerFormat, which is neither."""
