@@ -74,15 +74,16 @@ def jobs_by_other_names(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[
     return found
 
 
-def write_aliases(target: Target, task: Task, former: Repo | None = None) -> None:
-    """Let every other name of a published repo lead to it: other letters, what the job calls it, a `former` name.
+def write_aliases(target: Target, task: Task, new_name: Repo | None = None) -> None:
+    """Let every other name of a published repo lead to it: other letters, what the job calls it, and the
+    upstream's `new_name` of what stays published under its old one.
 
     What was written once is not looked at again while this machine remembers it, unless no alias led this task: then
     it was lost. A target that takes no alias now is asked again by the next run: what is published is there under its
     id.
     """
     repo = task.repo
-    others = [other for other in (repo, task.requested_as, former) if other is not None and _needs_alias(other, repo)]
+    others = [other for other in (repo, task.requested_as, new_name) if other is not None and _needs_alias(other, repo)]
     body = alias.encode(repo)
     for key in {alias_key(other) for other in others}:
         with suppress(StoreError):

@@ -1,4 +1,7 @@
-"""Looks at one revision of one repo, upstream and published, and decides what is to be done. Writes nothing."""
+"""Looks at one revision of one repo, upstream and published, and decides what is to be done.
+
+Nothing is put into a target; what is read there may be remembered on this machine.
+"""
 
 from __future__ import annotations
 
@@ -172,8 +175,9 @@ class Decider:
     def compare(self, task: Task, seen: Seen) -> TaskResult | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
-        These are the first stages of a snapshot, which write nothing. One that is there already needs the first alone.
-        Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
+        These are the first stages of a snapshot, which put nothing. One that is published already needs the first
+        alone, and `recall` where a name is to move onto it. Raises UpstreamError, StoreError,
+        SelectionConflict, UnsafePath, Interrupted.
         """
         change = Change(task, self.target.store, self.target.read_cache, seen.resolved, seen.refs)
         with ExitStack() as unless_planned:
@@ -239,7 +243,7 @@ class Decider:
         judged = judge_all((*task.job.rules, *task.job.later_rules), candidate)
         return replace(
             change,
-            listed=sieve.files,
+            upstream_file_count=sieve.files,
             left=sieve.left_out,
             candidate=candidate,
             judgement=judged if unproved is None else unproved.joined(judged),
@@ -253,7 +257,7 @@ class Decider:
         """
         task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
         base = self._base(task, refs, listing)
-        objection = self._objection(task, refs, base, listing, change.listed)
+        objection = self._objection(task, refs, base, listing, change.upstream_file_count)
         replaced = base if _replaces(task, refs, base) else None
         leaving = (0, 0) if replaced is None else listing.leaving
         if self.anew:
@@ -263,7 +267,7 @@ class Decider:
             change = change.judged(_guarded(resolved, objection))
             if change.judgement.objection is not None:
                 return stopped(resolved, change.judgement, change.judgement.objection, published=True)
-        if not change.listed and replaced is None:
+        if not change.upstream_file_count and replaced is None:
             # a new name, or a damaged snapshot: no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         planned = self._planned(change, None if self.anew else base, leaving)
@@ -390,7 +394,7 @@ class Decider:
         if root is None or (root.selection != task.job.selection and listed):
             return ""
         if known:
-            return task.job.guard.objection(listing.published, lambda: listing.removed, listed=listed)
+            return task.job.guard.objection(listing.base_count, lambda: listing.removed, listed=listed)
         return task.job.guard.objection(root.files, lambda: max(0, root.files - listing.count), listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:

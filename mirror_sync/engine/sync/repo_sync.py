@@ -134,7 +134,10 @@ def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
 
 
 def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
-    """For whoever remembers earlier checks: the machine that runs the job, wherever the repo was synced."""
+    """The same of what was published, with how long its readers waited for it; see `freshness.lag`.
+
+    For the machine that runs the job, wherever the repo was synced: that one alone remembers earlier checks.
+    """
     if report.published is None or report.commit is None:
         return report
     last = context.last_check(report)
@@ -348,26 +351,26 @@ class SnapshotMaker:
                 None if change.root is not None else lambda: blobs_of(change, root),
                 lambda: _put_refs(job_run, change, root),
             )
-        published = job_run.context.now()
+        published_at = job_run.context.now()
         if change.root is None:
             hear(job_run.target, change.listing)
         task, commit = change.task, change.resolved.commit
         if now.pins(task.revision):  # by now, also where a person was quicker than this sync
             pinned = pinned_remark(job_run.target.store, task.repo, now, commit, fetched=True)
             change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
-        return replace(change, refs=now, published=published)
+        return replace(change, refs=now, published_at=published_at)
 
 
 def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
     """As they stand there then."""
     task, resolved = change.task, change.resolved
-    former = resolved.canonical if _is_free(job_run, resolved) else None
+    new_name = resolved.canonical if _new_name_is_unused(job_run, resolved) else None
     refs = publish_refs(job_run.target, change, root, _stamp(job_run, task))
     of = change.files, change.size, job_run.context.clock(), change.assurance
     facts = RootFacts(task.job.selection, *of, resolved.provenance or "")
     stands_at = resolved.commit if refs.pins(task.revision) else task.revision
     job_run.decider.published_view.learn(task.repo, stands_at, refs, facts)
-    write_aliases(job_run.target, task, former)
+    write_aliases(job_run.target, task, new_name)
     return refs
 
 
@@ -381,7 +384,7 @@ def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> Repo
         reused_files=max(0, change.files - tally.fetched_files),
         reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
         committed=change.committed if moment(change.committed) else None,
-        published=change.published,
+        published=change.published_at,
         assurance=change.assurance,
     )
 
@@ -390,7 +393,7 @@ def _stamp(job_run: JobRun, task: Task) -> Stamp:
     return job_run.context.now(), f"sync {task.job.name}"
 
 
-def _is_free(job_run: JobRun, resolved: Resolved) -> bool:
+def _new_name_is_unused(job_run: JobRun, resolved: Resolved) -> bool:
     """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
     return resolved.renamed and not job_run.decider.published_view.refs(resolved.canonical).is_known
 
