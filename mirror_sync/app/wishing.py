@@ -17,7 +17,7 @@ _LINE = 300  # characters of a verdict
 
 
 @dataclass(frozen=True, slots=True)
-class WantedRepo:
+class WantedVerdict:
     """`closed`: its upstream gives it to some people only, or does not say that it does not. `outcome` is what the
     rules that need no file say of it, `verdict` that in a line.
     """
@@ -33,7 +33,7 @@ class LookAtWanted:
     def __init__(self, jobs: Callable[[], tuple[Job, ...]], context: Callable[[], RunContext]) -> None:
         self._jobs, self._context = jobs, context
 
-    def __call__(self, target: str, repo: Repo) -> WantedRepo:
+    def __call__(self, target: str, repo: Repo) -> WantedVerdict:
         """By the first job of the target that names it, or else the first of all. UsageError where there is none;
         UpstreamError for a repo that the upstream does not give.
         """
@@ -60,4 +60,4 @@ class LookAtWanted:
         worst = judged.objection or judged.verdicts[0]
         terms = resolved.terms
         closed = terms.private is not False or terms.gated is not False or terms.disabled
-        return WantedRepo(closed, worst.outcome.value, short(worst.reason, _LINE))
+        return WantedVerdict(closed, worst.outcome.value, short(worst.reason, _LINE))

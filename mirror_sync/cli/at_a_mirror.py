@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 From = Annotated[
     str | None, typer.Option("--from", metavar="URL", help="The mirror: https://...; HF_ENDPOINT if left out.")
 ]
-NamedRepo = Annotated[str, typer.Argument(metavar="REPO[@REVISION]", help="org/name, or dataset:org/name.")]
+NamedRepo = Annotated[
+    str, typer.Argument(metavar="REPO[@REVISION]", help="org/name; dataset:, space: or kernel:org/name.")
+]
 
 
 @contextmanager

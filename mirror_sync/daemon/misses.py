@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mirror_sync.app.wishing import WantedRepo
+from mirror_sync.app.wishing import WantedVerdict
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.daemon.webhook import TokenBucket
 from mirror_sync.domain.access.rights import AccessRules, Sight
@@ -78,7 +78,7 @@ class AskedMirror(Protocol):
         """What is remembered of every repo. OSError."""
         ...
 
-    def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+    def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
         """What an upstream and the rules say of a repo. MirrorError."""
         ...
 
@@ -170,7 +170,7 @@ class MissDesk:
     _transport: Transport = field(
         default_factory=lambda: Transport(timeouts=Timeouts(_PATIENCE, _PATIENCE, _PATIENCE), connections=_AT_ONCE)
     )
-    _looks: _Remembered[tuple[str, Repo], WantedRepo | None] = field(init=False)
+    _looks: _Remembered[tuple[str, Repo], WantedVerdict | None] = field(init=False)
     _open: _Remembered[tuple[str, Repo], bool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -370,16 +370,16 @@ class MissDesk:
 
     # ---- what both need
 
-    def _look(self, mirror: AskedMirror, target: str, repo: Repo) -> WantedRepo | None:
+    def _look(self, mirror: AskedMirror, target: str, repo: Repo) -> WantedVerdict | None:
         kept = self._looks.get((target, repo))
         if kept is not None:
             return kept
 
-        def ask() -> WantedRepo:
+        def ask() -> WantedVerdict:
             try:
                 return mirror.look_at_wanted(target, repo)
             except (NotFoundOrPrivate, Gated, Disabled, RevisionNotFound):
-                return WantedRepo(closed=True, outcome="", verdict="")
+                return WantedVerdict(closed=True, outcome="", verdict="")
 
         found = self._within(ask)
         if found is not None:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from mirror_sync.app.wishing import WantedRepo
+from mirror_sync.app.wishing import WantedVerdict
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
 from mirror_sync.daemon.watch import WatchedMirror
 from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor
@@ -51,7 +51,7 @@ class Syncs(WatchedMirror, Protocol):
         """Look at the names that targets have, and at grey releases; returns in how many seconds to look again."""
         ...
 
-    def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+    def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
         """What an upstream and the rules say of a repo that is not here. MirrorError."""
         ...
 

@@ -5,7 +5,7 @@ And what was decided about it, before anything of it is done: nothing (`TaskResu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.assurance import Assurance
@@ -124,7 +124,7 @@ class TaskResult:
     was moved alone, with the reason; `verdicts` of all rules that were asked.
 
     `assurance` is what is known of the snapshot that is published. `unconfirmed`: see `RepoReport`. `closed`: the
-    upstream gives the repo to some people only.
+    upstream gives the repo to some people only. `answer` of the upstream is what it rests on; None for none.
     """
 
     outcome: RepoOutcome
@@ -138,10 +138,12 @@ class TaskResult:
     assurance: Assurance = Assurance()
     unconfirmed: bool = False
     closed: bool = False
+    answer: Resolved | None = field(default=None, repr=False, compare=False)
 
     def with_source(self, resolved: Resolved) -> TaskResult:
-        """The same, with whether it rests on what another endpoint than the first said while that was silent."""
-        return replace(self, unconfirmed=True) if unconfirmed_code(resolved) else self
+        """The same, with what it rests on where it says nothing of it: perhaps another endpoint's, the first silent."""
+        unconfirmed = self.unconfirmed or bool(unconfirmed_code(resolved))
+        return replace(self, answer=self.answer or resolved, unconfirmed=unconfirmed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ Result = TypeVar("Result", RepoReport, RepoPlan)
 def sync_jobs(context: RunContext, jobs: Sequence[Job], all_jobs: Sequence[Job]) -> RunReport:
     """Bring the repos of `jobs` up to date, one job after the other. Raises nothing that a repo caused."""
     run, started = uuid.uuid4().hex[:12], context.now()
-    partial = any(job.only is not None for job in jobs)
-    context.tell(RunStarted(run, tuple(job.name for job in jobs), started, partial))
+    only_some = any(job.only is not None for job in jobs)
+    context.tell(RunStarted(run, tuple(job.name for job in jobs), started, only_some))
     repos: list[RepoReport] = []
     done: list[str] = []
     times: dict[str, tuple[str, str]] = {}
@@ -50,7 +50,9 @@ def sync_jobs(context: RunContext, jobs: Sequence[Job], all_jobs: Sequence[Job])
     ended, before = False, ListedBefore(jobs, context.monotonic)
     try:
         for job in jobs:
-            jobs_left += context.stop.is_set()
+            if context.stop.is_set():  # else it would connect to machines, and write that it began
+                jobs_left += 1
+                continue
             began = context.now()
             with running(context.stop):
                 undone = _sync_job(context, run, job, all_jobs, repos, before)

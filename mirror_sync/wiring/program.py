@@ -32,12 +32,12 @@ from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
 
 if TYPE_CHECKING:
-    from mirror_sync.app.bundles import Bundles
     from mirror_sync.app.catalogues import Catalogues
     from mirror_sync.app.measuring import MeasureTraffic
     from mirror_sync.app.own.pushing import PushModels
-    from mirror_sync.app.promoting_replica import Promotion
-    from mirror_sync.app.replicating import Replicas
+    from mirror_sync.app.places.bundles import Bundles
+    from mirror_sync.app.places.promoting_replica import Promotion
+    from mirror_sync.app.places.replicating import Replicas
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -193,7 +193,7 @@ class Mirror:
     @cached_property
     def bundles(self) -> Bundles:
         """Write what is published into a bundle, and publish what one brings."""
-        from mirror_sync.app.bundles import Bundles
+        from mirror_sync.app.places.bundles import Bundles
         from mirror_sync.wiring.stages import keys_of
 
         return Bundles(self._configured, self._context, self._catalogues, keys_of(self.settings))
@@ -229,7 +229,7 @@ class Mirror:
     @cached_property
     def replicas(self) -> Replicas:
         """Copy targets to their replicas, and say how far these are."""
-        from mirror_sync.app.replicating import Replicas
+        from mirror_sync.app.places.replicating import Replicas
 
         assembly = self._assembly()
 
@@ -240,7 +240,7 @@ class Mirror:
 
     def promote_replica(self, name: str, *, without: bool = False, dry_run: bool = False) -> Promotion:
         """Let a replica and its target change places. See `PromoteReplica`."""
-        from mirror_sync.app.promoting_replica import PromoteReplica
+        from mirror_sync.app.places.promoting_replica import PromoteReplica
 
         return PromoteReplica(self.settings.path, self._context, self.replicas)(name, without=without, dry_run=dry_run)
 

@@ -1,7 +1,8 @@
 """``python -m tests.chaos.hostile [--requests 10000] [--seed n]``: requests that no client sends, to both fronts.
 
-Each is up to 1 MiB of bytes drawn by dice; beside them another reader asks for ``/healthz`` all the time. What is told:
-the statuses, that reader's times without and beside them (99th percentile), and the memory of ``serve``.
+Each is up to 1 MiB of bytes drawn by dice, half of them for routes of all doors (hostile_routes.py); beside them
+another reader asks for ``/healthz`` all the time. What is told: the statuses, that reader's times without and beside
+them (99th percentile), and the memory of ``serve``.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.chaos.actors import Ending, Machine, beside, start
 from tests.chaos.game import say
+from tests.chaos.hostile_routes import RouteDraws
 from tests.front.bucket import Published, model
-from tests.front.mirrors import by_nginx
+from tests.front.guarded import PUBLIC
+from tests.front.mirrors import DOORS, by_nginx
 from tests.servers.ports import answers, free_port
 
 MIB = 1 << 20
@@ -201,9 +204,9 @@ def ask(port: int, request: bytes, *, half: bool = False) -> int:
         return int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
 
 
-def attack(port: int, repo: str, requests: int, seed: int, memory: Callable[[], int]) -> Result:
+def attack(port: int, repo: Published, requests: int, seed: int, memory: Callable[[], int]) -> Result:
     """Send so many requests, one after the other: so none hides what another costs."""
-    result, dice = Result(), Random(seed)
+    result, dice, routes = Result(), Random(seed), RouteDraws(repo).of_all()
     other = OtherReader(port)
     other.start()
     time.sleep(min(5.0, requests / 100))
@@ -211,8 +214,9 @@ def attack(port: int, repo: str, requests: int, seed: int, memory: Callable[[], 
     other = OtherReader(port)
     other.start()
     for _ in range(requests):
-        kind = dice.choice([*KINDS])
-        status = ask(port, KINDS[kind](dice, repo), half=kind == "half")
+        kind = dice.choice([*dice.choice((KINDS, routes))])
+        request = routes[kind](dice) if kind in routes else KINDS[kind](dice, str(repo.repo))
+        status = ask(port, request, half=kind == "half")
         result.statuses[status] += 1
         if status >= _SERVER_ERROR and status != _UNIMPLEMENTED:
             result.failed[kind] += 1
@@ -224,7 +228,8 @@ def attack(port: int, repo: str, requests: int, seed: int, memory: Callable[[], 
 def published(folder: Path) -> Published:
     """A repo of some thousand files in a folder."""
     repo = model(DirectoryStore(folder))
-    repo.publish({f"part-{number % 9}/file {number}.bin": b"%d" % number for number in range(FILES)})
+    files = {f"part-{number % 9}/file {number}.bin": b"%d" % number for number in range(FILES)}
+    repo.publish(files, registry=True, described=dict(PUBLIC))
     return repo
 
 
@@ -239,6 +244,13 @@ def serve_front(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
         "defaults": {"upstream": "hub", "target": "mirror", "schedule": {"every": "6h"}},
         "licenses": {"allow": ["mit"]},
         "jobs": [{"name": "one", "repos": ["acme/one"]}],
+        "front": {
+            "url": "http://mirror.example",
+            "torrents": True,
+            "oci": {"images": True},
+            "s3": True,
+            "by_digest": True,
+        },
     }
     machine, port = Machine("front", folder / "jobs.yaml"), free_port()
     machine.config.write_text(json.dumps(document), encoding="utf-8")
@@ -254,7 +266,8 @@ def serve_front(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
 def nginx_front(folder: Path) -> Iterator[tuple[int, Callable[[], int]]]:
     """The generated nginx; its memory is that of its caches, and not looked at."""
     store = DirectoryStore(folder / "bucket")
-    with by_nginx(store, NginxOptions(DirectoryTarget(folder / "bucket")), folder / "nginx") as mirror:
+    options = NginxOptions(DirectoryTarget(folder / "bucket"), by_digest=True, doors=DOORS)
+    with by_nginx(store, options, folder / "nginx") as mirror:
         yield urlsplit(mirror.url).port or 0, lambda: 0
 
 
@@ -279,7 +292,7 @@ def main() -> int:
         repo = published(folder / "bucket")
         for front, opened in FRONTS.items():
             with opened(folder) as (port, memory):
-                found = attack(port, str(repo.repo), options.requests, seed, memory)
+                found = attack(port, repo, options.requests, seed, memory)
             bad += [f"{front}: {words}" for words in found.bad]
             times = f"{1000 * found.quiet:.1f} ms alone, {1000 * found.beside:.1f} ms beside"
             more = f", {found.memory / MIB:.0f} MiB" if found.memory else ""

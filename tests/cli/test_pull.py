@@ -19,7 +19,7 @@ import pytest
 from mirror_sync.domain.content.selection import Selection
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.engine.pull.places import Folder
 from mirror_sync.engine.pull.pulling import OpenedSnapshot, Pull, Pulled
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreDenied, StoreFull, UnsafePath
@@ -27,7 +27,7 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.wiring.pull_reader import PullOrder, PullReader, cache_of, token_of
 from tests.cli.between import Between
 from tests.cli.program import Program
-from tests.front.bucket import Published, dataset, model
+from tests.front.bucket import Published, dataset, model, publish_list
 from tests.front.guarded import ACCESS, TOKENS, Guarded, write_tokens
 from tests.front.mirrors import Mirror, by_either, by_serve
 from tests.signing.keys import ssh_key
@@ -363,3 +363,20 @@ def test_an_opened_snapshot_is_the_commit_that_was_asked_for(mirror: Mirror, pul
 
     with pytest.raises(DocumentError, match="asked for commit"):
         OpenedSnapshot.read(Swapped(), repo.repo, first)
+
+
+def test_spaces_and_kernels_are_read_as_models_are(tmp_path: Path) -> None:
+    (tmp_path / "bucket").mkdir()
+    store = DirectoryStore(tmp_path / "bucket")
+    repos = [Published(store, Repo(kind, f"acme/{kind}")) for kind in (Kind.SPACE, Kind.KERNEL)]
+    for repo in repos:
+        repo.publish(FILES)
+    publish_list(store, repos)
+    with by_serve(store) as mirror:
+        program = Program(tmp_path, environ={"HF_ENDPOINT": mirror.url, "HOME": str(tmp_path)})
+        assert program("list").out == "space:acme/space\nkernel:acme/kernel\n"
+        assert program("search", "ern").out == "kernel:acme/kernel\n"
+        for repo in repos:
+            assert program("info", str(repo.repo)).out.startswith(f"{repo.repo} at main, commit ")
+            assert program("pull", str(repo.repo), "--dir", str(repo.repo.kind)).code == 0
+            assert files_of(tmp_path / repo.repo.kind) == FILES

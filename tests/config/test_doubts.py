@@ -233,6 +233,13 @@ def test_torrents_want_an_address_of_the_mirror_and_trackers_that_are_addresses(
     assert "is made with the catalogue, which is off" in doubt
 
 
+def test_images_that_an_nginx_would_not_have_are_a_warning_until_that_is_meant() -> None:
+    (doubt,) = warnings(f"{REST}front: {{oci: {{images: true}}}}\n{JOBS}")
+    assert 'an nginx has no layer of them, so that it gives none: write layers: "" where that is meant' in doubt
+    for layers in ("''", "'http://127.0.0.1:8081'"):
+        assert warnings(f"{REST}front: {{oci: {{images: true, layers: {layers}}}}}\n{JOBS}") == []
+
+
 def test_a_front_does_not_pass_layers_to_itself() -> None:
     front = "front: {listen: '127.0.0.1:8081', oci: {images: true, layers: 'http://127.0.0.1:8081'}}\n"
     (said,) = faults(f"{REST}{front}{JOBS}")

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from mirror_sync.app.wishing import WantedRepo
+from mirror_sync.app.wishing import WantedVerdict
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
@@ -57,7 +57,7 @@ class SlowMirror:
     def replica_states(self) -> tuple[ReplicaStatus, ...]:
         return ()
 
-    def look_at_wanted(self, target: str, repo: Repo) -> WantedRepo:
+    def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
         raise LookupError("nobody asks")
 
     def is_taken_down(self, target: str, repo: Repo) -> bool:

@@ -14,7 +14,7 @@ from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import BLOBS, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.oci_documents import CONFIG, MANIFEST, MORE
-from mirror_sync.domain.doors.oci_images import IMAGE, LAYERS, layer_of
+from mirror_sync.domain.doors.oci_images import IMAGE, LAYERS, image_fault, layer_of
 from mirror_sync.domain.doors.tar_layers import pieces_of
 from mirror_sync.engine.doors.image_layers import image_layers
 from mirror_sync.errors import DocumentError, Interrupted, UsageError
@@ -143,6 +143,20 @@ def test_the_documents_are_kept_and_proved_with_the_snapshot(opened: SignedMirro
         assert mirror.verify(BY_DAEMON).ok
         opened.overwrite(opened.root().attachments[MANIFEST], b"something else")
         assert not mirror.verify(BY_DAEMON).ok
+
+
+def test_a_commit_that_makes_no_image_is_told_with_the_reason(tmp_path: Path) -> None:
+    made = SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
+    made.trust = {}
+    made.add("acme/odd", {"a/.wh.b": "deletes another one"})
+    made.sync()
+    made.front = {"oci": {"images": True}}
+    for ready in (1, 0):
+        told = {one.repo.id: one for one in doors(made).repos}
+        assert (told[REPO].snapshots, told[REPO].imageless) == (ready, ())
+        (why,) = told["acme/odd"].imageless
+        assert why.endswith(": a/.wh.b has a part that begins with .wh., which in a layer deletes another file")
+    assert "nothing could be mounted" in image_fault(())
 
 
 def test_what_is_signed_anew_is_told_of_anew(tmp_path: Path) -> None:

@@ -14,6 +14,9 @@ from mirror_sync.domain.content.refs import CLOSED, PINNED, Refs
 from mirror_sync.domain.content.versions import NameMove
 from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import Task, TaskResult
+from mirror_sync.engine.sync.decide import Decider
+from mirror_sync.engine.sync.held_notes import noting
 from mirror_sync.engine.upkeep.move_names import WantedNames, move_name
 from mirror_sync.front.hub.snapshots import Snapshots
 from mirror_sync.state.target_memory import SqliteReadCache
@@ -140,6 +143,30 @@ def test_what_a_list_calls_open_again_is_asked_for_by_itself(hub: Hub, tmp_path:
     workshop.sync(wanted)
     assert "m01" in [record.path.split("/")[4] for record in hub.log if record.path != "/api/models"]
     assert CLOSED not in workshop.refs("acme/m01").attachments
+
+
+def test_a_list_from_before_a_repo_was_closed_opens_nothing(hub: Hub, tmp_path: Path) -> None:
+    workshop, _ = Workshop(hub.url, tmp_path), fill(hub, "acme", 3)
+    workshop.sync(job("acme/*"))
+    hub.model("acme/m01").commit({"a": b"2"})
+    hub.hold_lists()
+    hub.model("acme/m01").set(gated="manual")
+    codes = {report.repo: report.code for report in workshop.sync(job("acme/*")).repos}
+    assert codes["acme/m01"] == "gated"
+    assert CLOSED in workshop.refs("acme/m01").attachments
+
+
+def test_a_hold_that_was_decided_of_another_refs_json_overwrites_nothing(hub: Hub, published: Workshop) -> None:
+    hub.model(NAME).set(gated="manual")
+    hub.model(NAME).commit({"a": b"2"})
+    target, task = published.context.targets["bucket"], Task(job("acme/*"), Repo.parse(NAME), "main")
+    decider = Decider.of(published.context, published.context.source(task.job), target, [task.job])
+    _, before, held = decider.check(task)
+    assert isinstance(held, TaskResult)
+    stays = main_of(published.refs(NAME))
+    moved(published, lambda refs: WantedNames(refs, told("rollback", stays), PINNED, (PINNED,)))
+    assert noting(target, decider.presence, task, before, held, "2026-01-01T06:00:00Z") != held
+    assert noting(target, decider.presence, task, published.refs(NAME), held, "2026-01-01T06:00:00Z") == held
 
 
 def pinned_beside_a_commit_that_is_closed(hub: Hub, workshop: Workshop) -> CommitId:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha1
 from itertools import count
 from typing import Any
 
+from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue.rows import RepoRow, cut_list
 from mirror_sync.domain.content.alias import encode as encode_alias
 from mirror_sync.domain.content.keys import alias_key, blob_key, refs_key
 from mirror_sync.domain.content.manifest import LFS_POINTER, MirroredFile
@@ -22,6 +24,7 @@ from mirror_sync.domain.doors.oci_documents import PROOFS, OciSubject, oci_docum
 from mirror_sync.domain.doors.oci_images import ImageLayer, image_documents
 from mirror_sync.domain.doors.tar_layers import cut_layers, pieces_of
 from mirror_sync.domain.doors.torrent_metainfo import FACTS, INFO, TorrentFacts, TorrentFiles, info_of, piece_length
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.policy.rules import Outcome, Verdict
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store
@@ -211,3 +214,18 @@ def model(store: Store, repo_id: str | None = None) -> Published:
 
 def dataset(store: Store) -> Published:
     return Published(store, Repo(Kind.DATASET, f"Acme/data.set_{next(_numbers)}"))
+
+
+def publish_list(store: Store, repos: Sequence[Published]) -> bytes:
+    """The catalogue's list of these alone; gives its index."""
+    rows = [
+        RepoRow(one.repo.kind, one.repo.id, RepoState.PUBLISHED, commit="a" * 40, item=f'{{"id":"{one.repo.id}"}}')
+        for one in repos
+    ]
+    pages = list(cut_list(rows))
+    for page in pages:
+        body = published_lists.encode_page(page.rows)
+        store.put(published_lists.page_key(page.name), body, Sha256.of(body))
+    index = published_lists.encode_index(pages)
+    store.put(published_lists.INDEX, index, Sha256.of(index))
+    return index

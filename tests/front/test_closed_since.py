@@ -11,6 +11,7 @@ import pytest
 from mirror_sync.domain.content.held_note import CLOSED_MARK, HeldNote
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, Refs, held_name
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.policy.decisions import RuleKey
@@ -87,3 +88,21 @@ def test_why_a_repo_is_held_of_which_nothing_was_published_is_for_those_who_may_
     door = f"/-/trust/models/{repo.id}/{commit}/verdicts.json"
     assert front.ask("GET", door, bearer(TOKENS["auditors"])).status == 200
     assert front.get(door).status == (404 if shut else 200)
+
+
+def test_what_a_mirror_reads_anew_is_for_those_who_may_read_it_by_what_stands_there_now(front: Mirror) -> None:
+    """Whatever this front keeps of refs.json meanwhile: nobody waits here."""
+    repo = Published(front.store, Repo(Kind.MODEL, f"pub/anew{id(front)}"))
+    commit = repo.publish({"README.md": b"hello"}, described=dict(PUBLIC))
+    pointer = f"/-/mirror/models/{repo.repo.id}/refs.json"
+    document = f"/-/mirror/models/{repo.repo.id}/{commit}/{'0' * 64}"  # that no kept refs.json names
+    assert front.get(pointer).status == 200
+    assert front.get(document).error == (404, "EntryNotFound")
+    put_refs(front.store, repo.repo, repo.refs.with_attachments({CLOSED: CLOSED_MARK.digest}))
+    for door in (pointer, document):
+        assert front.get(door).error == (404, "RepoNotFound")
+    admin = front.ask("GET", pointer, bearer(TOKENS["admins"]))
+    assert Refs.decode(admin.body).attachments == {CLOSED: CLOSED_MARK.digest}
+    repo.bury(Tombstone("2026-01-01T00:00:00Z", "a court's word", closed=True))
+    assert front.get(pointer).error == (404, "RepoNotFound")
+    assert front.ask("GET", pointer, bearer(TOKENS["admins"])).error == (403, "GatedRepo")

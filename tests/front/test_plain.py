@@ -13,7 +13,8 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.job.targets import DirectoryTarget
-from tests.front.bucket import dataset, model
+from mirror_sync.domain.repo import Kind, Repo
+from tests.front.bucket import Published, commit_id, dataset, model, publish_list
 from tests.front.guarded import Guarded, write_tokens
 from tests.front.mirrors import Mirror, by_either
 from tests.parts import find_program
@@ -94,6 +95,22 @@ def test_a_shell_pulls_a_whole_repo_whatever_its_files_are_called(
     again = run(shell, script_of(mirror), "pull", f"dataset:{repo.repo.id}", "-out", cwd=tmp_path)
     assert (again.returncode, len(again.stderr.splitlines())) == (0, 2)  # the one that was changed, and the last line
     assert files_of(tmp_path / "-out") == FILES
+
+
+def test_every_kind_of_repo_is_listed_and_pulled_by_the_name_that_the_list_gives(
+    mirror: Mirror, shell: list[str], tmp_path: Path
+) -> None:
+    repos = [Published(mirror.store, Repo(kind, f"acme/of-{kind}-{commit_id()[:12]}")) for kind in Kind]
+    for repo in repos:
+        repo.publish({"a b.txt": b"b", "kind": repo.repo.kind.encode()})
+    index = publish_list(mirror.store, repos)
+    mirror.get_until("/-/lists.json", index)
+    listed = run(shell, script_of(mirror), "list", cwd=tmp_path)
+    assert (listed.returncode, listed.stdout.split()) == (0, [str(repo.repo) for repo in repos]), listed.stderr
+    for name in (*listed.stdout.split(), f"model:{repos[0].repo.id}"):
+        done = run(shell, script_of(mirror), "pull", name, name, cwd=tmp_path)
+        wanted = {"a b.txt": b"b", "kind": Repo.parse(name).kind.encode()}
+        assert (done.returncode, files_of(tmp_path / name)) == (0, wanted), done.stderr
 
 
 def test_the_tools_of_busybox_are_enough(mirror: Mirror, applets: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.app.bundles import AskedBundle
+from mirror_sync.app.places.bundles import AskedBundle
 from mirror_sync.app.versions.releasing import Wanted
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.outcome.bundle_reports import ExportReport, ImportReport

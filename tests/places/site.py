@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mirror_sync.app.replicating import Replicas
+from mirror_sync.app.places.replicating import Replicas
 from mirror_sync.config.load import load
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key

@@ -20,6 +20,8 @@ from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
 from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.doors import oci_images
+from mirror_sync.domain.doors.oci_images import IMAGE, image_fault
 from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFacts
 from mirror_sync.domain.doors.ways import DOORS, open_doors
 from mirror_sync.domain.outcome.events import RepoSigned
@@ -51,7 +53,7 @@ _WRITTEN = 1.0  # seconds from a look at a small object to the end of its PUT, m
 class SignedRepo:
     """What became of a repo: how many of its snapshots were signed anew, whether it has a new statement, or why not.
 
-    `without`: which of them have no torrent, and why, where that door is open.
+    `without`, `imageless`: which of them have no torrent, and no image, and why, where these doors are open.
     """
 
     target: str
@@ -60,6 +62,7 @@ class SignedRepo:
     stated: bool = False
     problem: str = ""
     without: tuple[str, ...] = ()
+    imageless: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -96,6 +99,7 @@ class SignReport:
                     "statement": one.stated,
                     "problem": one.problem or None,
                     "without_torrent": list(one.without),
+                    "without_image": list(one.imageless),
                 }
                 for one in self.repos
             ],
@@ -200,7 +204,7 @@ class Signing:
         self._context, self._target, self._keys, self._signer = context, target, keys, signer
         self._store, self._doors = target.store, doors
         self._verb = Verb.PUBLISH if signer is None else Verb.SIGN
-        self._without: list[str] = []  # of the repo that is at hand
+        self._without, self._imageless = list[str](), list[str]()  # of the repo that is at hand
 
     def sign(self, repo: Repo) -> SignedRepo:
         """One repo, under its lock. What goes wrong is said of it; Interrupted after a stop."""
@@ -217,7 +221,7 @@ class Signing:
         guard = PruneGuard(self._context, self._target, repo)
         refs = read_refs(self._store, repo)
         anew: dict[CommitId, Sha256] = {}
-        self._without = []
+        self._without, self._imageless = [], []
         for commit, digest in refs.snapshots.items():
             self._context.go_on()
             made = self._anew(digest)
@@ -229,7 +233,8 @@ class Signing:
             self._publish(guard, repo, refs, self._with_times(refs, anew), anew)
         if stated:
             self._context.tell(RepoSigned(self._target.name, repo, len(anew)))
-        return SignedRepo(self._target.name, repo, len(anew), stated and done, without=tuple(self._without))
+        lacks = tuple(self._without), tuple(self._imageless)
+        return SignedRepo(self._target.name, repo, len(anew), stated and done, "", *lacks)
 
     def _anew(self, digest: Sha256) -> Sha256:
         """The root with the documents that it lacks, or with newer ones; its own digest where it lacks none."""
@@ -242,6 +247,9 @@ class Signing:
         if self._doors is not None:
             lacking |= self._doors.stale(self._store, root, files, lacking)
             self._tell_torrent(root, lacking.get(FACTS))
+            if oci_images.DOOR in self._doors.open and not {IMAGE} & {*root.attachments, *lacking}:
+                why = image_fault(files) or f"no client takes one of {len(files):,} files"
+                self._imageless.append(f"{root.commit}: {why}")
         if not lacking:
             return digest
         documents = {name: Document.of(body) for name, body in lacking.items()}

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys.model import File
-from mirror_sync.config.keys.program_entries import CatalogueEntry, FrontEntry, HttpEntry
+from mirror_sync.config.keys.program_entries import CatalogueEntry, FrontEntry, HttpEntry, OciEntry
 
 
 def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
@@ -54,3 +54,6 @@ def door_doubts(file: File) -> Iterator[Finding]:
     if front.s3 and not file.site.enabled:
         message = "no list of repos is published (site: {enabled: false}), so that S3's clients cannot list them"
         yield Finding(("front", "s3"), f"{message}; what is asked for by its repo is given")
+    if "images" in front.doors and isinstance(front.oci, OciEntry) and "layers" not in front.oci.model_fields_set:
+        message = 'serve gives images, and an nginx has no layer of them, so that it gives none: write layers: "" where'
+        yield Finding(("front", "oci", "images"), f"{message} that is meant, else the address of a serve behind it")

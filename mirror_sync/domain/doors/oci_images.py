@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.bounds import text
 from mirror_sync.domain.content.document_format import exactly, few, in_brief
+from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.oci_documents import OCI_INDEX, OCI_MANIFEST, REVISION, descriptor, written
-from mirror_sync.domain.doors.tar_layers import Layer, LayerFile
+from mirror_sync.domain.doors.tar_layers import Layer, LayerFile, may_be_layered
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError
 
@@ -84,6 +85,16 @@ def image_documents(repo: Repo, commit: CommitId, layers: Sequence[ImageLayer]) 
     index = written({"manifests": manifests, "mediaType": OCI_INDEX, "schemaVersion": 2})
     named = str(_kept(texts, OCI_INDEX, index)["digest"]).partition(":")[2]
     return {IMAGE: written({"index": named, "texts": texts}).encode(), LAYERS: lines}
+
+
+def image_fault(files: Sequence[MirroredFile]) -> str:
+    """Why these files make no image, in words; empty where nothing is in the way of one."""
+    if not files:
+        return "it has no file, so that nothing could be mounted"
+    odd = next((file.path for file in files if not may_be_layered(file.path)), None)
+    if odd is not None:
+        return f"{odd} has a part that begins with .wh., which in a layer deletes another file"
+    return ""
 
 
 def _kept(texts: dict[str, list[str]], media_type: str, body: str) -> dict[str, object]:

@@ -46,7 +46,7 @@ def cut_layers(files: Iterable[MirroredFile]) -> list[Layer]:
     None for one with a name that a layer cannot have.
     """
     every = sorted((LayerFile(file.path, file.sha256, file.size) for file in files), key=lambda file: file.path)
-    if any(part.startswith(_WHITEOUT) for file in every for part in file.path.split("/")):
+    if not all(may_be_layered(file.path) for file in every):
         return []
     most, made, size = _largest(sum(file.size for file in every)), list[list[LayerFile]](), 0
     for file in every:
@@ -56,6 +56,11 @@ def cut_layers(files: Iterable[MirroredFile]) -> list[Layer]:
         made[-1].append(file)
         size += file.size
     return [tuple(one) for one in made]
+
+
+def may_be_layered(path: str) -> bool:
+    """Whether a file of that path can be in a layer."""
+    return not any(part.startswith(_WHITEOUT) for part in path.split("/"))
 
 
 def _largest(size: int) -> int:

@@ -68,7 +68,7 @@ class ImportTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class _Base:
+class _ImportBase:
     """What was imported last, empty where nothing was; `serial` of its statement, None where it had none."""
 
     refs: Refs
@@ -239,18 +239,20 @@ class RepoImport:
             return holds(self._plain, node.digest, node.file.size)
         return self._store.stat(blob_key(node.digest)) is not None
 
-    def _base(self, ours: Refs) -> _Base:
+    def _base(self, ours: Refs) -> _ImportBase:
         """What was imported last. DocumentError where that cannot be read: an older bundle might come."""
         digest = ours.attachments.get(IMPORTED)
         if digest is None:
-            return _Base(Refs())
+            return _ImportBase(Refs())
         try:
             refs = Refs.decode(read_document(self._store, digest, MAX_REFS))
-            return _Base(refs, digest, self._serial(ours.attachments.get(IMPORTED_STATEMENT), refs), self._moment(refs))
+            return _ImportBase(
+                refs, digest, self._serial(ours.attachments.get(IMPORTED_STATEMENT), refs), self._moment(refs)
+            )
         except KeyMissing as error:
             raise DocumentError(f"what was imported before is not known any more: {error}") from error
 
-    def _older(self, bundled: BundledRefs, base: _Base) -> str:
+    def _older(self, bundled: BundledRefs, base: _ImportBase) -> str:
         """Why a bundle is older than what was imported before; empty where it is not, or may be."""
         if self._terms.older or base.digest in (None, Sha256.of(bundled.body)):
             return ""

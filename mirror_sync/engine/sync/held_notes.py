@@ -36,6 +36,8 @@ def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: Ta
     commit = CommitId(found.commit or "") if is_noted(found) else None
     if commit is None or commit in refs.snapshots:
         return found
+    if found.edit is not None and found.edit.before != refs:  # decided of what is not there any more: see `amend_refs`
+        return found
     if not refs.is_known:
         if presence.is_expected(task.repo) or presence.is_expected(task.requested):
             return found

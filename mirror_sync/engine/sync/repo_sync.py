@@ -202,13 +202,13 @@ def bring_up_to_date(
         return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
     if isinstance(done, Change):
         return _published_report(job_run, done, tally)
-    done = done.with_source(seen.resolved)
-    if is_noted(done) or may_need_closed_mark(seen.refs, seen.resolved):
+    # the last answer counts, not the one that was seen before the lock: that may be a list's, hours old
+    answered = done.answer
+    if is_noted(done) or (answered is not None and may_need_closed_mark(seen.refs, answered)):
         refs = read_refs(job_run.target.store, task.repo)
-        if done.edit is None or done.edit.before == refs:
-            done = decider.with_closed_mark(task, refs, seen.resolved, done)
-        if is_noted(done):
-            done = _noting(job_run, task, refs, done)
+        if answered is not None and (done.edit is None or done.edit.before == refs):
+            done = decider.with_closed_mark(task, refs, answered, done)
+        done = _noting(job_run, task, refs, done)
     return report_of(task, _amend(job_run, task, done))
 
 

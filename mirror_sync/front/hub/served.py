@@ -120,14 +120,19 @@ class Served:
         except ValueError:
             raise answers.repo_not_found() from None
         refs = self.snapshots.refs(repo)
-        if refs is not None and refs.tombstone is not None:
-            raise _withdrawn(repo, Tombstone.decode(self.snapshots.document(refs.tombstone)))
-        if refs is not None and is_meant(refs):
-            return refs
+        if refs is not None:
+            self.expect_untaken(repo, refs)
+            if is_meant(refs):
+                return refs
         other = self.snapshots.published_by_alias(repo)
         if other is not None:
             raise Elsewhere(other)
         raise answers.repo_not_found(repo)
+
+    def expect_untaken(self, repo: Repo, refs: Refs) -> None:
+        """Refusal of a repo whose refs say that it was taken down. StoreError, DocumentError."""
+        if refs.tombstone is not None:
+            raise _withdrawn(repo, Tombstone.decode(self.snapshots.document(refs.tombstone)))
 
     def meant(self, repo: Repo) -> Repo | None:
         """The repo that is published under the id of another one in other letters, or formerly; None for none."""
@@ -143,9 +148,15 @@ class Served:
         DocumentError.
         """
         refs = None if self.access.all_opened else self.snapshots.refs(repo)
-        if refs is not None and refs.tombstone is not None:
+        return refs is not None and self.closes(refs)
+
+    def closes(self, refs: Refs) -> bool:
+        """The same by what refs say. StoreError, DocumentError."""
+        if self.access.all_opened:
+            return False
+        if refs.tombstone is not None:
             return Tombstone.decode(self.snapshots.document(refs.tombstone)).closed
-        return refs is not None and self.snapshots.is_closed(refs)
+        return self.snapshots.is_closed(refs)
 
     def shards(self, root: Root) -> ReadShard:
         """What reads the listing of a snapshot."""

@@ -1,8 +1,10 @@
 #!/bin/sh
 # Lists and downloads what a mirror has. Needs curl, sha256sum and awk; runs in any POSIX shell, busybox's too.
 #
-#   sh get.sh list [WORD]                            names of models, and of datasets as dataset:org/name
-#   sh get.sh pull [dataset:]org/name[@revision] DIR the files of a repo, each proved by its SHA-256, into DIR
+#   sh get.sh list [WORD]                 names of repos
+#   sh get.sh pull REPO[@revision] DIR    the files of a repo, each proved by its SHA-256, into DIR
+#
+# REPO is org/name for a model, else dataset:org/name, space:org/name or kernel:org/name, as `list` names it.
 #
 # HF_TOKEN is sent to the mirror, where it is set. MIRROR is another address than the one below.
 # A pull that was stopped goes on where it was. Nothing is written outside of DIR, and what else lies there stays.
@@ -21,7 +23,7 @@ die() {
     say "$@"
     exit "$code"
 }
-usage() { die 2 'usage: sh get.sh list [WORD] | sh get.sh pull [dataset:]org/name[@revision] DIR'; }
+usage() { die 2 'usage: sh get.sh list [WORD] | sh get.sh pull [KIND:]org/name[@revision] DIR'; }
 
 # Percent-encodes $1.
 encode() {
@@ -107,9 +109,9 @@ ids() {
 
 list() {
     word=$(encode "${1-}")
-    for kind in models datasets; do
+    for kind in models datasets spaces kernels; do
         query="limit=1000${word:+&search=$word}" before=
-        [ "$kind" = models ] || before=dataset:
+        [ "$kind" = models ] || before=${kind%s}:
         while :; do
             fetch "/api/$kind?$query" "$work/list"
             ids "$work/list" | sed -n "s/^[A-Za-z0-9_.\/-]*\$/$before&/p"
@@ -210,13 +212,14 @@ file() {
 pull() {
     kind=models place= id=$1 revision=main
     case $id in
-        dataset:*) kind=datasets place=/datasets id=${id#dataset:} ;;
+        model:*) id=${id#*:} ;;
+        dataset:* | space:* | kernel:*) kind=${id%%:*}s place=/${id%%:*}s id=${id#*:} ;;
     esac
     case $id in
         *@*) revision=${id#*@} id=${id%%@*} ;;
     esac
     case $id in
-        '' | *[!A-Za-z0-9_./-]* | -* | /* | *..*) die 2 "$1 is no repo: [dataset:]org/name[@revision]" ;;
+        '' | *[!A-Za-z0-9_./-]* | -* | /* | *..*) die 2 "$1 is no repo: org/name, dataset:, space: or kernel:org/name, each with @revision" ;;
     esac
     dir=${2%/}
     case $dir in

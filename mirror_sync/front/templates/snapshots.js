@@ -32,12 +32,11 @@ async function found(r, fields, isMeant) {
     if (known && !fields.held) {
         refs = await read(r, kinds, fields.id);
     }
-    if (refs !== null && tombstone(refs)) {
-        const withdrawn = await whyWithdrawn(r, fields.id, tombstone(refs));
-        throw withdrawn;
-    }
-    if (refs !== null && isMeant(refs)) {
-        return refs;
+    if (refs !== null) {
+        await expectUntaken(r, fields.id, refs);
+        if (isMeant(refs)) {
+            return refs;
+        }
     }
     const id = known ? await meant(r, kinds, fields.id) : null;
     if (id !== null) {
@@ -45,6 +44,14 @@ async function found(r, fields, isMeant) {
     }
     const refusal = answers.refusal(404, tables.MESSAGES.repo, 'RepoNotFound');
     throw Object.assign(refusal, known ? {repo: {kinds, id: fields.id}} : {});
+}
+
+// A refusal of a repo whose refs say that it was taken down.
+async function expectUntaken(r, id, refs) {
+    if (tombstone(refs)) {
+        const withdrawn = await whyWithdrawn(r, id, tombstone(refs));
+        throw withdrawn;
+    }
 }
 
 // The refs.json of a repo, or null.
@@ -261,5 +268,5 @@ function named(fields) {
     return fields.id !== undefined && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
-export default { closing, commitOf, counted, counts, described, documentsOf, entryOf, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit,
+export default { closing, commitOf, counted, counts, described, documentsOf, entryOf, expectUntaken, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit,
                  read, refsOf, resume, rootOf, shard, shown };

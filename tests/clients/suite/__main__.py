@@ -6,6 +6,7 @@ those of the doors alone, which need no torch, and ``docs/lab/doors.md``.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
 import re
@@ -36,7 +37,11 @@ from tests.standin.folders import folder_files
 HERE = Path(__file__).parent
 PAGE, DOORS_PAGE = ROOT / "docs/lab/clients.md", ROOT / "docs/lab/doors.md"
 _PATIENCE = 300
-NODE = ("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2", "@huggingface/gguf@0.4.6")
+NODE = {
+    "node": ("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2", "@huggingface/gguf@0.4.6"),
+    "webtorrent": ("webtorrent@3.0.21",),
+}
+"""Packages for Node: each tuple in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +130,9 @@ def mirrors(stack: ExitStack, folder: Path, made: Path) -> Iterator[tuple[str, d
 def written(folder: Path, jobs: Mapping[str, Any], port: int, **front: Any) -> Path:
     """A job file whose front listens on this port; JSON is YAML."""
     path = folder / f"jobs-{port}.yaml"
+    at = {"listen": f"{LOOPBACK}:{port}", "url": f"http://{LOOPBACK}:{port}"}
     path.write_text(
-        json.dumps({**jobs, "front": {"listen": f"{LOOPBACK}:{port}", "s3": True, **WORKERS, **front}}),
-        encoding="utf-8",
+        json.dumps({**jobs, "front": {**at, "s3": True, "torrents": True, **WORKERS, **front}}), encoding="utf-8"
     )
     path.chmod(0o600)
     return path
@@ -181,6 +186,17 @@ def _door(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, st
     return True, doors.RUNS[client.use](url, made, scratch)
 
 
+def _webtorrent(_: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
+    script = node_folder("webtorrent") / "torrent.mjs"
+    shutil.copy(HERE / "torrent.mjs", script)
+
+    def fetch(torrent: Path, folder: Path) -> None:
+        ok, said = _ran(["node", str(script), str(torrent), str(folder)], _environ(scratch), scratch)
+        assert ok, said
+
+    return True, doors.by_torrent(fetch, url, made, scratch)
+
+
 def _chromium(client: Client, url: str, made: Path, scratch: Path) -> tuple[bool, str]:
     site = scratch / "site"
     site.mkdir()
@@ -214,6 +230,8 @@ _RUNS: Mapping[str, Callable[[Client, str, Path, Path], tuple[bool, str]]] = {
     "tool": _tool,
     "suite-llama": _llama,
     "suite-s3": _s3,
+    "suite-runai": _s3,
+    "webtorrent": _webtorrent,
 }
 
 
@@ -246,15 +264,15 @@ def _environ(home: Path, **more: str) -> dict[str, str]:
 
 
 @cache
-def node_folder() -> Path:
-    """The folder with the packages for Node, installed when missing; their scripts, which download, are not run."""
-    folder = CACHE / "suite-node"
-    whole = folder / "-".join(name.rpartition("@")[2] for name in NODE)
+def node_folder(name: str = "node") -> Path:
+    """A folder with packages for Node, installed when missing; their scripts, which download, are not run."""
+    folder, packages = CACHE / f"suite-{name}", NODE[name]
+    whole = folder / "-".join(one.rpartition("@")[2] for one in packages)
     if not whole.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         (folder / "package.json").write_text('{"private": true}')
-        words = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *NODE]
+        words = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", *packages]
         subprocess.run(words, cwd=folder, check=True, capture_output=True)
         whole.touch()
     return folder
@@ -262,8 +280,11 @@ def node_folder() -> Path:
 
 def version(client: Client) -> str:
     """Of what was run."""
-    if client.environment in ("node", "chromium"):
-        return next(name.rpartition("@")[2] for name in NODE if name.startswith(f"{client.distribution}@"))
+    if client.environment in ("node", "chromium", "webtorrent"):
+        every = [name for packages in NODE.values() for name in packages]
+        return next(name.rpartition("@")[2] for name in every if name.startswith(f"{client.distribution}@"))
+    if client.distribution == "libtorrent":
+        return importlib.metadata.version("libtorrent")
     if client.environment == "door" and not client.distribution:
         return ""
     if client.distribution in ("oras", "modelscope"):
@@ -304,9 +325,9 @@ def _page_of_doors(outcomes: Sequence[Outcome], offered: Sequence[Client]) -> st
     lines = [
         "# Clients of the doors that were run",
         "",
-        "Made by `make doors`: a repo of GGUF files, mirrored into a directory and into S3 (radosgw), read through",
-        "`mirror-sync serve` and the generated nginx, which asks a `serve` for layers of images. What a client took",
-        "was compared with what was made.",
+        "Made by `make doors`: a repo of GGUF files and one of tables, mirrored into a directory and S3 (radosgw),",
+        "read through `mirror-sync serve` and the generated nginx, which asks a `serve` for layers of images. What a",
+        "client took was compared with what was made.",
         "",
         "| client | version | door | address | " + " | ".join(sorted({one.place for one in outcomes})) + " | cannot |",
         "|---|---|---|---|" + "---|" * len({one.place for one in outcomes}) + "---|",

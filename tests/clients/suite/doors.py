@@ -8,12 +8,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.clients.environments import environment
+from tests.doors.torrent_clients import by_aria2, by_libtorrent, by_transmission
 from tests.front.test_ollama import DOCKER, OCI, GoClient
 from tests.parts import program
 from tests.servers.child import child
@@ -25,6 +31,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [grpc]
   address = "{folder}/containerd.sock"
 """
+LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1000:1000")
+"""Where no systemd runs, and nobody may raise a limit, as in many a container; crun takes no mixed cgroups."""
 ORAS = """
 import sys
 import oras.client
@@ -58,14 +66,38 @@ def skopeo_image(url: str, made: Path, scratch: Path) -> str:
 
 
 def podman(url: str, made: Path, _: Path) -> str:
-    """Pulls the image and mounts it."""
-    with tempfile.TemporaryDirectory(prefix="pod") as folder:  # its names for sockets are short ones
-        words = [program("podman"), "--root", f"{folder}/root", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+    """Pulls the image, mounts it, and runs a container that has it as a volume."""
+    with tempfile.TemporaryDirectory(prefix="pod") as name:  # its names for sockets are short ones
+        folder = Path(name)
+        words = [program("podman"), "--root", f"{name}/root", "--runroot", f"{name}/run", "--storage-driver", "vfs"]
         at = f"{_host(url)}/{NAME}:latest-image"
-        _ran([*words, "pull", "--tls-verify=false", at], Path(folder))
-        said = _same(made, Path(_ran([*words, "image", "mount", at], Path(folder)).strip()))
-        _ran([*words, "image", "unmount", at], Path(folder))
-        return said
+        _ran([*words, "pull", "--tls-verify=false", at], folder)
+        said = _same(made, Path(_ran([*words, "image", "mount", at], folder).strip()))
+        _ran([*words, "image", "unmount", at], folder)
+        _ran([*words, "import", str(_shell(folder)), "localhost/shell:1"], folder)
+        mount = ["--mount", f"type=image,source={at},destination=/model"]
+        bare = ["--cgroup-manager", "cgroupfs", "--runtime", program("runc")]
+        look = ["find", "/model", "-type", "f", "-exec", "/bin/busybox", "sha256sum", "{}", ";"]
+        inside = ["--network", "none", *LIMITS, *mount, "localhost/shell:1", "/bin/busybox", *look]
+        found = _ran([*words, *bare, "run", "--rm", *inside], folder)
+        wanted = {f"{sha256(body).hexdigest()}  /model/{path}" for path, body in _files(made / "quants").items()}
+        assert set(found.splitlines()) == wanted, found
+        return f"{said}, and the same in a container"
+
+
+def _shell(folder: Path) -> Path:
+    """The root of a container, as a tar: Debian's busybox, and what it is linked with."""
+    busybox, archive = program("busybox"), folder / "shell.tar"
+    linked = re.findall(r"(/\S+) \(0x", _ran(["ldd", busybox], folder)) if _is_linked(busybox) else []
+    with tarfile.open(archive, "w", dereference=True) as tar:
+        tar.add(busybox, "bin/busybox")
+        for library in linked:
+            tar.add(library, library.lstrip("/"))
+    return archive
+
+
+def _is_linked(path: str) -> bool:
+    return subprocess.run(["ldd", path], capture_output=True, check=False).returncode == 0
 
 
 def containerd(url: str, made: Path, scratch: Path) -> str:
@@ -119,8 +151,22 @@ def modelscope(url: str, made: Path, scratch: Path) -> str:
     return _all_there(made, (path.read_bytes() for path in folder.iterdir() if path.is_file()))
 
 
+def by_torrent(by: Callable[[Path, Path], None], url: str, made: Path, scratch: Path) -> str:
+    """All of it from the mirror alone, which is the web seed."""
+    torrent = scratch / "quants.torrent"
+    with urlopen(f"{url}/-/torrents/models/{NAME}/main.torrent") as answer:
+        torrent.write_bytes(answer.read())
+    (scratch / "files").mkdir()
+    by(torrent, scratch / "files")
+    (folder,) = (one for one in (scratch / "files").iterdir() if one.name != "config")  # which is transmission's own
+    return _same(made, folder)
+
+
 RUNS: Mapping[str, Callable[[str, Path, Path], str]] = {
-    one.__name__: one for one in (skopeo, skopeo_image, podman, containerd, oras, ollama, model_runner, modelscope)
+    **{one.__name__: one for one in (skopeo, skopeo_image, podman, containerd, oras, ollama, model_runner, modelscope)},
+    "aria2": partial(by_torrent, by_aria2),
+    "transmission": partial(by_torrent, by_transmission),
+    "libtorrent": partial(by_torrent, by_libtorrent),
 }
 
 

@@ -24,6 +24,7 @@ class Client:
 
 _REGISTRY, _IMAGE = "`HOST/org/name:TAG`", "`HOST/org/name:TAG-image`"
 _OWN_URL = "does not read `HF_ENDPOINT`"
+_TORRENT = "a torrent that names the mirror as its web seed"
 _S3, _NO_HUB = "`front: {s3: true}`, and the mirror as its endpoint", "asks no Hub for files"
 
 CLIENTS = (
@@ -65,9 +66,7 @@ CLIENTS = (
     Client("s3fs (fsspec)", "suite-s3", "s3fs rows", "s3fs", _S3, _NO_HUB, door="S3"),
     Client("pyarrow (`S3FileSystem`)", "suite-s3", "pyarrow rows", "pyarrow", _S3, _NO_HUB, door="S3"),
     Client("duckdb (`s3://`)", "suite-s3", "duckdb rows", "duckdb", _S3, _NO_HUB, door="S3"),
-    Client(
-        "Run:ai Model Streamer (`s3://`)", "suite-s3", "runai bert", "runai-model-streamer", _S3, _NO_HUB, door="S3"
-    ),
+    Client("Run:ai Model Streamer (`s3://`)", "suite-runai", "runai bert", "runai-model-streamer", _S3, _NO_HUB),
     Client("@huggingface/hub (Node)", "node", "hub", "@huggingface/hub", "`hubUrl`", _OWN_URL),
     Client(
         "@huggingface/transformers (Node)", "node", "transformers", "@huggingface/transformers",
@@ -85,11 +84,18 @@ CLIENTS = (
     Client("modelscope", "door", "modelscope", "modelscope", "`MODELSCOPE_ENDPOINT`", door="ModelScope"),
     Client("skopeo copy", "door", "skopeo", "skopeo", _REGISTRY, "`inspect` of a model", "/v2"),
     Client("skopeo copy, tar", "door", "skopeo_image", "skopeo", _IMAGE, door="/v2, images"),
-    Client("podman pull, image mount", "door", "podman", "podman", _IMAGE, "a model that is no image", "/v2, images"),
+    Client(
+        "podman pull, image mount, run --mount type=image", "door", "podman", "podman", _IMAGE,
+        "a model that is no image", "/v2, images",
+    ),
     Client("containerd (`ctr`): fetch, pull, mount", "door", "containerd", "ctr", _IMAGE, door="/v2, images"),
     Client("oras (Python)", "door", "oras", "oras", _REGISTRY, "checks no digest", "/v2"),
     Client("Ollama (its requests)", "door", "ollama", "", _REGISTRY, "models in several files", "/v2"),
     Client("Docker Model Runner (its requests)", "door", "model_runner", "", _REGISTRY, door="/v2"),
+    Client("aria2c", "door", "aria2", "aria2c", _TORRENT, door="torrents"),
+    Client("transmission", "door", "transmission", "transmission-cli", _TORRENT, "files of no byte", "torrents"),
+    Client("libtorrent (Python)", "door", "libtorrent", "libtorrent", _TORRENT, door="torrents"),
+    Client("webtorrent (Node)", "webtorrent", "webtorrent", "webtorrent", _TORRENT, door="torrents"),
     Client("aria2c", "tool", "aria2c -q -x4 -d {folder} -o file {file}", "aria2c", "the file's URL"),
     Client("wget", "tool", "wget -q -O {folder}/file {file}", "wget", "the file's URL"),
     Client("curl", "tool", "curl -sSfL -o {folder}/file {file}", "curl", "the file's URL"),
@@ -99,12 +105,13 @@ MADE = (
     ("suite-torch", ("bert", "sentences", "diffusion", "adapter", "whisper")),
     ("suite-timm", ("images",)),
     ("suite-speech", ("onnx",)),
-    ("suite-data", ("rows", "lances")),
+    ("suite-s3", ("rows",)),
+    ("suite-data", ("lances",)),
     ("suite-llama", ("quants",)),
 )
 """Which environment makes which repo, in this order: some are made of others."""
 
 DATASETS = ("rows", "lances")
 
-MADE_FOR_DOORS = (("hub-2", ("words",)), ("suite-llama", ("quants",)))
-"""The same for the clients of doors alone."""
+MADE_FOR_DOORS = (("hub-2", ("words",)), ("suite-llama", ("quants",)), ("suite-s3", ("rows",)))
+"""The same for the clients of doors alone, where nothing needs torch, as Run:ai's streamer does."""

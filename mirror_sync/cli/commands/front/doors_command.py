@@ -41,6 +41,7 @@ def doors(
 def _lines(one: SignedRepo) -> Iterator[str]:
     yield f"{one.target}: {one.repo}: {_words(one)}"
     yield from (f"  no torrent of {said}" for said in one.without)
+    yield from (f"  no image of {said}" for said in one.imageless)
 
 
 def _words(one: SignedRepo) -> str:

@@ -44,7 +44,7 @@ def export(  # noqa: PLR0913, PLR0917  one parameter an option
     They are for a mirror without a network, whose `mirror-sync import` takes them in; sha256sum, tar and cat restore
     them as well. The same command goes on where an interrupted one had stopped.
     """
-    from mirror_sync.app.bundles import AskedBundle
+    from mirror_sync.app.places.bundles import AskedBundle
     from mirror_sync.cli.output.bundle_text import export_text
 
     if since is not None and inventory is not None:

@@ -10,7 +10,7 @@ from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
 
 if TYPE_CHECKING:
-    from mirror_sync.app.promoting_replica import Promotion
+    from mirror_sync.app.places.promoting_replica import Promotion
 
 
 @command

@@ -87,7 +87,7 @@ class Replicas:
         """
         with acquired(self._lock(replica), self._context().go_on):
             if by_rclone:
-                from mirror_sync.app.bulk_filling import fill_by_rclone
+                from mirror_sync.app.places.bulk_filling import fill_by_rclone
 
                 self.places(target, replica).fill()
                 fill_by_rclone(self._settings.targets[target], replica.at, self._context().stop)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirror_sync.app.replicating import Replicas
+from mirror_sync.app.places.replicating import Replicas
 from mirror_sync.config.promoted_target import promote_in_file
 from mirror_sync.domain.job.targets import Replica
 from mirror_sync.domain.outcome.replicas import MARK

@@ -1,0 +1,1 @@
+"""Verbs of the places where a mirror lies: replicas, and bundles for machines without a network."""
