@@ -108,6 +108,15 @@ class Edit:
     def between(cls, before: Refs, after: Refs) -> Edit | None:
         return None if before == after else cls(before, after)
 
+    @property
+    def withdraws(self) -> bool:
+        """Whether something is published before, and nothing after."""
+        return bool(self.before.snapshots) and not self.after.snapshots
+
+    def is_made_in(self, refs: Refs) -> bool:
+        """Whether a refs.json says what is wanted, whoever wrote it; its log and its seal tell of who did."""
+        return replace(refs.unstated(), log=()) == replace(self.after.unstated(), log=())
+
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:

@@ -265,8 +265,9 @@ class PruneGuard:
     ) -> T:
         """Call `put`, which writes refs.json, when all that the snapshot names is sure to stay; return its answer.
 
-        `unreferenced` gives what of that no published snapshot names which `put` shall find published still, the root
-        first; None: nothing. Raises PruneConflict, before or after `put` was called.
+        `unreferenced` yields the digests of the new snapshot that nothing else protects: no snapshot that is published,
+        and that `put` shall find published still, names them. The root comes first. None: the snapshot is published
+        already. Raises PruneConflict, before or after `put` was called.
         """
         found = prune_announcements(self._target)
         dead = frozenset[str]()

@@ -1,6 +1,9 @@
 """Under which id a repo is published: the upstream's own, whatever a job calls it. Other names lead there.
 
 An alias.json is written after the refs.json that it leads to, is small, and may be lost: the next run writes it again.
+One that is damaged is not lost: it says that the name was another repo's once, and by now the upstream may give it to a
+stranger. It is written anew where the upstream says itself that the name leads to a repo that is published here; else
+its repo fails, until a person deletes it.
 """
 
 from __future__ import annotations
@@ -23,10 +26,16 @@ from mirror_sync.ports.store import Store, read_all
 
 def alias_target(store: Store, repo: Repo) -> Repo | None:
     """The repo that an alias says is meant by an id; None without one. Raises StoreError, DocumentError."""
+    key = alias_key(repo)
     try:
-        return alias.decode(repo.kind, read_all(store, alias_key(repo), alias.MAX_ALIAS))
+        return alias.decode(repo.kind, read_all(store, key, alias.MAX_ALIAS))
     except KeyMissing:
         return None
+    except DocumentError as error:
+        raise DocumentError(
+            f"{key} is damaged, so that nobody knows which repo is published for {repo}: if it is the one that the "
+            f"upstream calls so now, delete that key, and the next run goes by the upstream ({error})"
+        ) from error
 
 
 def case_folded(repo: Repo) -> tuple[Kind, str]:
@@ -65,15 +74,16 @@ def jobs_by_other_names(target: Target, jobs: Iterable[Job]) -> dict[Repo, list[
     return found
 
 
-def write_aliases(target: Target, task: Task, former: Repo | None = None) -> None:
-    """Let every other name of a published repo lead to it: other letters, what the job calls it, a `former` name.
+def write_aliases(target: Target, task: Task, new_name: Repo | None = None) -> None:
+    """Let every other name of a published repo lead to it: other letters, what the job calls it, and the
+    upstream's `new_name` of what stays published under its old one.
 
     What was written once is not looked at again while this machine remembers it, unless no alias led this task: then
     it was lost. A target that takes no alias now is asked again by the next run: what is published is there under its
     id.
     """
     repo = task.repo
-    others = [other for other in (repo, task.requested_as, former) if other is not None and _needs_alias(other, repo)]
+    others = [other for other in (repo, task.requested_as, new_name) if other is not None and _needs_alias(other, repo)]
     body = alias.encode(repo)
     for key in {alias_key(other) for other in others}:
         with suppress(StoreError):

@@ -237,7 +237,7 @@ def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> Task
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
-        return to_outcome(context, run, task.job, task.repo, error)
+        return to_outcome(context, run, task.job, task.requested, error)
 
 
 def _plan_of(item: Task | Unlisted, found: TaskResult | Change, fetch: Sequence[int] = ()) -> RepoPlan:

@@ -57,7 +57,7 @@ class Change:
     refs: Refs  # and what is published
     root: Sha256 | None = None
     listing: FileTable = field(default_factory=FileTable, repr=False, compare=False)
-    listed: int = 0  # judge: how many files the commit has
+    upstream_file_count: int = 0  # judge: files of the commit, wanted or not, as the upstream lists them
     left: tuple[LeftOut, ...] = ()  # judge: what the selection leaves out
     candidate: Candidate | None = None  # judge: what the rules were asked about
     judgement: Judgement = Judgement()  # judge, inspect
@@ -74,7 +74,7 @@ class Change:
     put: Mapping[Sha256, int] = field(default_factory=dict)  # documents that were put for it, by their bytes
     attachments: Mapping[str, Attachment] = field(default_factory=dict)  # attach
     assurance: Assurance = Assurance()  # publish: what is known of what is published,
-    published: str | None = None  # and when it was, in ISO 8601
+    published_at: str | None = None  # and when it was, in ISO 8601
 
     @property
     def moves(self) -> bool:

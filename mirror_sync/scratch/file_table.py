@@ -72,7 +72,7 @@ class FileTable(ScratchTable):
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = self.published = 0
+        self.count = self.base_count = 0
         self.empty()
 
     def empty(self) -> None:
@@ -81,7 +81,7 @@ class FileTable(ScratchTable):
         self._rows: list[tuple[Any, ...]] = []
         self._folder = ""
         self.count = self.size = 0  # of all files: their number, and their bytes
-        self.published = 0  # files of the snapshot that it was compared with
+        self.base_count = 0  # files of the snapshot that it was compared with
         self._compared = self._lacks_bytes = False
         self._kept: list[Stretch] = []  # in their order
         self._read_shards: ReadShards = _nothing
@@ -89,7 +89,7 @@ class FileTable(ScratchTable):
 
     def close(self) -> None:
         """Give memory and disk back; a small one is emptied, and kept for the next."""
-        self.give_back(keep=self.count + self.published <= PAGE)
+        self.give_back(keep=self.count + self.base_count <= PAGE)
 
     def __del__(self) -> None:
         self.close()
@@ -124,7 +124,7 @@ class FileTable(ScratchTable):
             behind = stretch.after
             if self._is_kept(stretch, body):
                 self._kept.append(stretch)
-                self.published += files_in(body)
+                self.base_count += files_in(body)
             else:
                 self._lay_beside(read_entries(body), stretch)
         if not behind:
@@ -136,7 +136,7 @@ class FileTable(ScratchTable):
         if self._compared:
             self._do(f"UPDATE files SET state = {_KEPT} WHERE state <> {_KEPT}")
             self._do("DELETE FROM gone")
-        self._compared, self._kept, self._unread, self.published = True, [], False, 0
+        self._compared, self._kept, self._unread, self.base_count = True, [], False, 0
 
     def _is_kept(self, stretch: Stretch, body: bytes) -> bool:
         text = promises(body)
@@ -160,7 +160,7 @@ class FileTable(ScratchTable):
         self._do(f"UPDATE files SET state = {_OTHER} WHERE key >= ? AND key < ?", whole)
         verdicts = self._laid_beside(published, *whole)
         while page := [*islice(verdicts, PAGE)]:
-            self.published += len(page)
+            self.base_count += len(page)
             same = [(digest, key) for key, _, _, digest, state in page if state == "same"]
             gone = [
                 (promise, size, digest, state == "leaves")
@@ -210,7 +210,7 @@ class FileTable(ScratchTable):
                 f"{_LACKING} FROM files f WHERE f.state = {_OTHER} AND f.pointer_only = {lacking} ORDER BY f.key"
             )
         self._expect_one_size("contents f", "f.promise", "c.size > f.size")
-        if self.published:
+        if self.base_count:
             self._look_elsewhere()
 
     def _look_elsewhere(self) -> None:

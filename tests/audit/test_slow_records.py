@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from mirror_sync.domain.audit_record import AuditRecord
+from mirror_sync.domain.audit_record import AuditRecord, Verb
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.job.retention import Retention
+from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Edit
 from mirror_sync.engine.acts import recorded
@@ -88,4 +90,56 @@ def test_a_take_down_knows_also_what_was_published_while_it_was_recorded() -> No
         pair.slow.context, pair.slow.context.targets["bucket"], REPO, Tombstone("2026-11-20T08:00:00Z", "why")
     )
     assert (report.ok, pair.third in report.snapshots, report.spared > 0) == (True, True, True), "its blobs are young"
+    assert refs_of(pair.shelf, "acme/x").snapshots == {}
+
+
+WITHDRAW = replace(ACME, on_gone=OnGone.WITHDRAW)
+
+
+class Remembering(NoAudit):
+    """An audit that keeps what was recorded."""
+
+    def __init__(self) -> None:
+        self.verbs: list[str] = []
+
+    def record(self, *records: AuditRecord) -> None:
+        self.verbs += [record.act.verb for record in records]
+
+
+class Waiting:
+    """A machine whose upstream lost the repo over a day ago, and in whose wait for the lock something else is done."""
+
+    def __init__(self, pair: Pair) -> None:
+        self.audit, self.meanwhile = Remembering(), list[Callable[[], object]]()
+        self.machine = Machine(Upstream(), pair.shelf)
+        target = replace(self.machine.context.targets["bucket"], audit=self.audit, lock=self.lock)
+        self.machine.context = replace(self.machine.context, targets={"bucket": target})
+        assert self.machine.sync(WITHDRAW).outcome == "held"
+        pair.clock.advance(25 * HOUR)
+
+    @contextmanager
+    def lock(self, repo: Repo) -> Iterator[None]:
+        if self.meanwhile:
+            self.meanwhile.pop()()
+        yield
+
+
+def test_what_somebody_else_published_before_the_lock_is_neither_withdrawn_nor_said_to_be() -> None:
+    pair = Pair()
+    waiting = Waiting(pair)
+    waiting.meanwhile.append(pair.publish)
+    report = waiting.machine.sync(WITHDRAW)
+    assert (report.outcome, report.code, report.commit) == ("held", "not-found-or-private", pair.third)
+    assert "not withdrawn, since somebody else changed its refs.json meanwhile" in report.reason
+    assert Verb.WITHDRAW not in waiting.audit.verbs
+    assert refs_of(pair.shelf, "acme/x").commit_of("main") == pair.third
+
+
+def test_what_somebody_else_withdrew_before_the_lock_is_said_to_be_withdrawn() -> None:
+    pair = Pair()
+    waiting, other = Waiting(pair), Machine(Upstream(), pair.shelf)
+    waiting.meanwhile.append(lambda: other.sync(WITHDRAW))
+    report = waiting.machine.sync(WITHDRAW)
+    assert report.reason.endswith("withdrawn, as on_gone says")
+    assert Verb.WITHDRAW not in waiting.audit.verbs
     assert refs_of(pair.shelf, "acme/x").snapshots == {}

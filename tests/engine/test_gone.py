@@ -11,7 +11,8 @@ import pytest
 from mirror_sync.domain.policy.gone import OnGone, TokenStatus
 from mirror_sync.errors import TokenRejected, Unreachable
 from tests.engine.workshop import Workshop, job
-from tests.standin import Hub
+from tests.standin import LFS, Hub
+from tests.standin.faults import status
 
 FILES = {"a": b"1"}
 KEEP, FREEZE, WITHDRAW = (job("acme/x", on_gone=wish) for wish in OnGone)
@@ -217,3 +218,54 @@ def test_plan_says_the_same_and_writes_nothing(hub: Hub, published: Workshop) ->
     assert (plan.outcome, plan.code) == ("held", "not-found-or-private")
     assert published.store.written == []
     assert published.refs("acme/x").gone is None
+
+
+def _shrunk(hub: Hub) -> None:
+    hub.model("acme/x").commit({}, replace_all=True)
+
+
+def _without_bytes(hub: Hub) -> None:
+    hub.model("acme/x").commit({"w": LFS(b"new")})
+    hub.faults.add(status(404), "/acme/x/resolve/*")
+
+
+def _without_a_listing(hub: Hub) -> None:
+    hub.model("acme/x").commit({"a": b"2"})
+    hub.faults.add(status(500), "/api/models/acme/x/tree/*")
+
+
+@pytest.mark.parametrize(
+    ("back", "outcome"),
+    [(_shrunk, "held"), (_without_bytes, "failed"), (_without_a_listing, "failed")],
+    ids=["held", "no-bytes", "no-listing"],
+)
+@pytest.mark.parametrize("code", GONE)
+def test_a_repo_that_was_back_begins_the_day_anew_also_where_what_it_had_then_was_not_published(
+    hub: Hub, published: Workshop, code: str, back: Callable[[Hub], object], outcome: str
+) -> None:
+    hub.model("acme/x").set(disabled=code == "disabled", private=code != "disabled")
+    assert published.sync_one(WITHDRAW).code == code
+    hub.model("acme/x").set(private=False, disabled=False)
+    back(hub)
+    assert published.sync_one(WITHDRAW).outcome == outcome
+    assert published.refs("acme/x").gone is None
+    GONE[code](hub)
+    published.ahead = DAY
+    assert published.sync_one(WITHDRAW).code == code
+    assert published.files("acme/x") == FILES, "it was withdrawn by one answer alone"
+
+
+@pytest.mark.parametrize("between", ["nothing", "held"])
+def test_a_gate_counts_on_while_it_is_shut_and_begins_anew_once_it_was_open(
+    hub: Hub, published: Workshop, tmp_path: Path, between: str
+) -> None:
+    repo, store = hub.model("acme/x"), published.store.store
+    repo.set(gated="manual")
+    _shrunk(hub)
+    shut = Workshop(hub.url, tmp_path / "shut", hub.token("hf_shut"), store=store)
+    assert shut.sync_one(WITHDRAW).code == "gated"
+    if between == "held":
+        assert published.sync_one(WITHDRAW).code == "guard", "its token is approved"
+    shut.ahead = DAY
+    assert shut.sync_one(WITHDRAW).code == "gated"
+    assert bool(shut.refs("acme/x").snapshots) is (between == "held")

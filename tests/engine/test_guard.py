@@ -179,3 +179,27 @@ def test_what_policy_refuses_in_between_does_not_make_a_withdrawn_repo_forgotten
     report = workshop.sync_one(withdraw)
     assert report.code == "another-repo"
     assert report.reason.endswith("what was published is withdrawn")
+
+
+def test_an_empty_listing_is_no_first_word_of_a_new_name(hub: Hub, workshop: Workshop, first: str) -> None:
+    """Whatever else is published of the repo: that is not what the new name replaces."""
+    hub.model("acme/x").commit({}, replace_all=True)
+    hub.model("acme/x").tag("v1")
+    report = workshop.sync_one(job("acme/x", revisions=("v1",)))
+    assert (report.outcome, report.code) == ("failed", "bad-answer")
+    assert report.reason.endswith("the upstream lists no file")
+    assert workshop.refs("acme/x").commit_of("v1") is None
+
+
+def test_a_damaged_listing_counts_by_its_root_and_is_healed_by_a_commit_that_is_whole(
+    hub: Hub, workshop: Workshop, first: str
+) -> None:
+    for shard in workshop.root("acme/x").shards:
+        workshop.path(shard.digest).unlink()
+    hub.model("acme/x").commit({"f0": b"0"}, replace_all=True)
+    report = workshop.sync_one(job("acme/x"))
+    assert (report.outcome, report.code) == ("held", "guard")
+    assert "it removes 9 of 10 published files" in report.reason
+    good = hub.model("acme/x").commit({**FILES, "f0": b"new"})
+    assert workshop.sync_one(job("acme/x")).outcome == "published"
+    assert workshop.commit("acme/x") == good

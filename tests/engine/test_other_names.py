@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.gone import OnGone
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy
@@ -142,3 +143,34 @@ def test_what_is_denied_is_denied_by_whatever_name_a_job_asks_for_it(hub: Hub, w
     report = workshop.sync_one(job("acme/old", denied=(RepoPattern.parse("acme/new"),)))
     assert (report.outcome, report.code) == (RepoOutcome.REFUSED, "denied")
     assert workshop.refs("acme/new").snapshots == {}
+
+
+FORMER = "hub/models/acme--old/alias.json"
+
+
+def _renamed_and_damaged(hub: Hub, workshop: Workshop) -> None:
+    hub.model("acme/old", license="mit").commit(TREE)
+    hub.rename("acme/old", "acme/new")
+    workshop.sync(job("acme/old"))
+    workshop.store.store.put(FORMER, b"{}", Sha256.of(b"{}"))
+
+
+def test_a_damaged_alias_is_written_anew_where_the_upstream_leads_to_what_is_published(
+    hub: Hub, workshop: Workshop
+) -> None:
+    _renamed_and_damaged(hub, workshop)
+    assert workshop.sync_one(job("acme/old")).outcome == RepoOutcome.UNCHANGED
+    assert workshop.store.written == [FORMER]
+    assert led(workshop, FORMER) == "acme/new"
+
+
+def test_behind_a_damaged_alias_nothing_of_another_repo_is_published(hub: Hub, workshop: Workshop) -> None:
+    _renamed_and_damaged(hub, workshop)
+    later = datetime(2026, 6, 1, tzinfo=UTC)
+    hub.model("acme/old", license="mit", created=later).commit({"a": b"other"}, author="mallory")
+    for wanted in (job("acme/old"), job("acme/*")):
+        reports = {report.repo: report for report in workshop.sync(wanted).repos}
+        assert (reports["acme/old"].outcome, reports["acme/old"].code) == (RepoOutcome.FAILED, "document")
+        assert f"{FORMER} is damaged" in reports["acme/old"].reason
+        assert "delete that key" in reports["acme/old"].reason
+    assert workshop.refs("acme/old").snapshots == {}

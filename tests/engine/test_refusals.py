@@ -1,14 +1,20 @@
 """Policy, gates and conflicts: what is not mirrored, and the reason that is given."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mirror_sync.domain.content.selection import Selection
+from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.policy.licences import Approval, LicensePolicy, Missing
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.work import WorkItem
+from mirror_sync.engine.context import RunContext
+from mirror_sync.engine.run import open_job_run
+from mirror_sync.engine.sync.repo_sync import run_work_item
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 from tests.standin.answer import Answer, Request
@@ -120,6 +126,31 @@ def test_with_a_glob_a_gated_repo_is_held_when_it_is_planned_and_when_it_is_sync
         (shut,) = [repo for repo in report.repos if repo.repo == "acme/shut"]
         assert (shut.outcome, shut.code, report.ok) == ("held", "gated", True)
     assert workshop.files("acme/open") == {"a": b"1"}
+
+
+class Elsewhere:
+    """Carries work items out as a worker does."""
+
+    at_once = 1
+
+    def at_work(self, context: RunContext) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def bring(self, context: RunContext, work_item: WorkItem) -> RepoReport:
+        jobs = work_item.jobs
+        with open_job_run(replace(context, executor=None), work_item.run, work_item.task.job, jobs) as job_run:
+            return run_work_item(job_run, work_item)
+
+
+def test_a_gated_repo_that_the_job_spells_out_by_a_former_name_fails_when_it_is_planned_and_wherever_it_is_synced(
+    hub: Hub, workshop: Workshop
+) -> None:
+    hub.model("acme/old", license="mit", gated="manual").commit({"w": LFS(b"x")})
+    hub.rename("acme/old", "acme/new")
+    here = workshop.plan_one(job("acme/old")), workshop.sync_one(job("acme/old"))
+    workshop.context = replace(workshop.context, executor=Elsewhere())
+    for report in (*here, workshop.sync_one(job("acme/old"))):
+        assert (report.repo, report.outcome, report.code) == ("acme/old", "failed", "gated")
 
 
 def test_with_a_glob_a_token_that_is_rejected_is_a_failure_still(hub: Hub, tmp_path: Path) -> None:

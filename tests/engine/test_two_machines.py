@@ -1,9 +1,11 @@
 """Two machines publish into one target, without a lock between them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.content.selection import Selection
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
 
@@ -55,3 +57,24 @@ def test_two_machines_that_publish_the_same_end_with_one_whole_snapshot(
 def _once(workshop: Workshop, other: Workshop) -> None:
     workshop.store.before_put = lambda key: None
     assert other.sync_one(job("acme/x")).outcome == "published"
+
+
+def test_a_commit_that_is_decided_anew_beside_another_machine_is_guarded_as_at_first(
+    hub: Hub, workshop: Workshop, other: Workshop
+) -> None:
+    """The snapshot that a sync builds on is replaced before it publishes: by one that the new commit would shrink."""
+    repo = hub.model("acme/x", license="mit")
+    first = repo.commit({f"f{number}": b"%d" % number for number in range(10)})
+    other.sync(job("acme/x"))
+    repo.commit({"f0": b"new"}, replace_all=True)
+    selected = job("acme/x", selection=Selection(exclude=("z",)))
+
+    def race(key: str) -> None:
+        workshop.store.before_put = lambda key: None
+        assert other.sync_one(replace(selected, revisions=(first,))).outcome == "published"
+
+    workshop.store.before_put = race
+    report = workshop.sync_one(selected)
+    assert (report.outcome, report.code) == ("held", "guard")
+    assert "it removes 9 of 10 published files" in report.reason
+    assert workshop.commit("acme/x") == first

@@ -94,7 +94,7 @@ def test_what_leaves_and_what_is_removed_is_what_two_dicts_say(a: Tree, b: Tree)
     assert table.leaving == (len(leaving), sum(file.size for file in leaving))
     promises = {file.promise for file in after.values()}
     assert table.removed == sum(file.promise not in promises for file in leaving)
-    assert table.published == len(before)
+    assert table.base_count == len(before)
 
 
 @given(trees, trees, trees)

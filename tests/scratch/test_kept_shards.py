@@ -119,8 +119,8 @@ def test_the_plan_is_that_of_a_comparison_file_by_file(changes: list[tuple[str, 
     after = edited(changes)
     table, _ = compared(after)
     plain = beside_entries(after)
-    told = (table.to_fetch, table.leaving, table.removed, table.published)
-    assert told == (plain.to_fetch, plain.leaving, plain.removed, plain.published)
+    told = (table.to_fetch, table.leaving, table.removed, table.base_count)
+    assert told == (plain.to_fetch, plain.leaving, plain.removed, plain.base_count)
     assert [one for _, one in table.fetch()] == [one for _, one in plain.fetch()]
 
 

@@ -1,4 +1,7 @@
-"""Looks at one revision of one repo, upstream and published, and decides what is to be done. Writes nothing."""
+"""Looks at one revision of one repo, upstream and published, and decides what is to be done.
+
+Nothing is put into a target; what is read there may be remembered on this machine.
+"""
 
 from __future__ import annotations
 
@@ -122,20 +125,31 @@ class Decider:
 
         What is published under a name stays there: readers know it by it. Where nothing is, an alias is believed before
         the upstream, for which the name may stand for another repo by now. The call that asks is the one of `check`.
+        DocumentError where an alias is damaged, unless the upstream itself leads to what is published.
         """
         refs = self.published_view.refs(task.repo)
         if refs.is_known:
             return task, refs
-        aliased = alias_target(self.target.store, task.repo)
+        aliased, damage = self._aliased(task.repo)
         if aliased is not None and aliased != task.repo and (published := self.published_view.refs(aliased)).is_known:
             return task.under(aliased), published
         self.presence.expect(of=task.requested)
         if task.resolved is not None or task.head is not None:
-            return task, refs
-        resolved = self.source.resolve(task.repo, task.revision)
-        if not resolved.renamed:
-            return replace(task, resolved=resolved), refs
-        return task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
+            found = task, refs
+        elif (resolved := self.source.resolve(task.repo, task.revision)).renamed:
+            found = task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
+        else:
+            found = replace(task, resolved=resolved), refs
+        if damage is not None and not found[1].is_known:
+            raise damage
+        return found
+
+    def _aliased(self, repo: Repo) -> tuple[Repo | None, DocumentError | None]:
+        """Where an alias leads, or why nobody can tell. StoreError."""
+        try:
+            return alias_target(self.target.store, repo), None
+        except DocumentError as error:
+            return None, error
 
     def _check(self, task: Task, refs: Refs) -> TaskResult | Seen:
         if refs.tombstone is not None:
@@ -161,8 +175,9 @@ class Decider:
     def compare(self, task: Task, seen: Seen) -> TaskResult | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
-        These are the first stages of a snapshot, which write nothing. One that is there already needs the first alone.
-        Raises UpstreamError, StoreError, SelectionConflict, UnsafePath, Interrupted.
+        These are the first stages of a snapshot, which put nothing. One that is published already needs the first
+        alone, and `recall` where a name is to move onto it. Raises UpstreamError, StoreError,
+        SelectionConflict, UnsafePath, Interrupted.
         """
         change = Change(task, self.target.store, self.target.read_cache, seen.resolved, seen.refs)
         with ExitStack() as unless_planned:
@@ -228,7 +243,7 @@ class Decider:
         judged = judge_all((*task.job.rules, *task.job.later_rules), candidate)
         return replace(
             change,
-            listed=sieve.files,
+            upstream_file_count=sieve.files,
             left=sieve.left_out,
             candidate=candidate,
             judgement=judged if unproved is None else unproved.joined(judged),
@@ -237,32 +252,35 @@ class Decider:
     def _plan(self, change: Change) -> TaskResult | Change:
         """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it.
 
-        BadAnswer where the upstream lists no file and nothing is published to guard.
+        `anew`, that is compared for the guard alone, and none of its blobs is believed to be there. BadAnswer where the
+        upstream lists no file and the name stands for nothing that is guarded.
         """
         task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
-        base = None if self.anew else self._base(task, refs, listing)
+        base = self._base(task, refs, listing)
+        objection = self._objection(task, refs, base, listing, change.upstream_file_count)
+        replaced = base if _replaces(task, refs, base) else None
+        leaving = (0, 0) if replaced is None else listing.leaving
+        if self.anew:
+            listing.compare(())
         listing.settle()
-        objection = self._objection(task, refs, base, listing, change.listed)
         if objection:
             change = change.judged(_guarded(resolved, objection))
             if change.judgement.objection is not None:
                 return stopped(resolved, change.judgement, change.judgement.objection, published=True)
-        if not change.listed and base is None:
-            # nothing published to guard; even so no commit of a hub is without a file
+        if not change.upstream_file_count and replaced is None:
+            # a new name, or a damaged snapshot: no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
-        planned = self._planned(change, base)
-        if not _replaces(task, refs, base):
-            return replace(planned, plan=replace(planned.plan, delete_files=0, delete_bytes=0))
-        return replace(planned, remark=way_back(self.target.store, task, resolved, base))
+        planned = self._planned(change, None if self.anew else base, leaving)
+        return replace(planned, remark=way_back(self.target.store, task, resolved, replaced))
 
-    def _planned(self, change: Change, base: Base | None) -> Change:
+    def _planned(self, change: Change, base: Base | None, leaving: tuple[int, int]) -> Change:
         listing = change.listing
         for some in listing.lacking():
             numbers = {content: number for number, content in some}
             there = present(self.target, numbers, self.go_on, self.mapper)
             listing.found((numbers[content], digest) for content, digest in there.items())
         expect_bytes(file for _, file in listing.fetch_without_bytes())
-        made = Plan(*listing.to_fetch, *listing.leaving)
+        made = Plan(*listing.to_fetch, *leaving)
         return replace(change, relies_on=base, plan=made, files=listing.count, size=listing.size)
 
     def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
@@ -368,13 +386,16 @@ class Decider:
     def _objection(self, task: Task, refs: Refs, base: Base | None, listing: FileTable, listed: int) -> str:
         """The guard's: only what the same name stands for now is replaced, and only like is compared with like.
 
-        A changed selection is the operator's own wish, unless the upstream lists nothing at all.
+        A changed selection is the operator's own wish, unless the upstream lists nothing at all. Where the listing of
+        what is replaced cannot be read, its root still counts its files: at least those that are too few are removed.
         """
-        if base is None or not _replaces(task, refs, base):
+        known = base is not None and _replaces(task, refs, base)
+        root = base.root if base is not None and known else self._root(refs, task.revision)
+        if root is None or (root.selection != task.job.selection and listed):
             return ""
-        if base.root.selection != task.job.selection and listed:
-            return ""
-        return task.job.guard.objection(listing.published, lambda: listing.removed, listed=listed)
+        if known:
+            return task.job.guard.objection(listing.base_count, lambda: listing.removed, listed=listed)
+        return task.job.guard.objection(root.files, lambda: max(0, root.files - listing.count), listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:
         """None when it is not published, or damaged: then it is written anew. NewerFormat, which is neither."""

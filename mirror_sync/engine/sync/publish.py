@@ -143,23 +143,25 @@ def publish_refs(target: Target, change: Change, root: Sha256, stamp: Stamp) -> 
 def amend_refs(
     target: Target,
     repo: Repo,
-    edit: Edit | None,
+    edit: Edit,
     stamp: Stamp,
     withdrawing: Callable[[], AbstractContextManager[object]] = nullcontext,
-) -> None:
+) -> bool:
     """Make an edit that publishes nothing, and one that leaves nothing published inside of `withdrawing`.
 
-    Where refs.json has changed since the edit was decided, it is left for the next run to decide again.
-    StoreUnavailable where it changes inside of `withdrawing`, which may take long.
+    Returns whether refs.json says by now what the edit wants. Where it has changed otherwise since the edit was
+    decided, it is left for the next run to decide again. StoreUnavailable where it changes inside of `withdrawing`,
+    which may take long: so whoever records the act learns that it was not done.
     """
-    if edit is None or read_refs(target.store, repo) != edit.before:
-        return
-    withdraws = bool(edit.before.snapshots) and not edit.after.snapshots
-    with withdrawing() if withdraws else nullcontext():
+    now = read_refs(target.store, repo)
+    if now != edit.before:
+        return edit.is_made_in(now)
+    with withdrawing() if edit.withdraws else nullcontext():
         expect_kept(target.store, _put_all(target.store, edit.documents).items())
         put = change_refs(target, repo, only_from(edit.before, edit.after.logged(edit.before, *stamp)))
-        if withdraws and put is None:
+        if edit.withdraws and put is None:
             raise StoreUnavailable(f"{repo} was changed by somebody else meanwhile; the next run decides again")
+    return put is not None
 
 
 def _put_all(store: Store, documents: Collection[Attachment], mapper: Mapper = map) -> Mapping[Sha256, int]:

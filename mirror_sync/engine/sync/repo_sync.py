@@ -16,7 +16,7 @@ from operator import itemgetter
 
 from mirror_sync.domain.audit_record import Act, Verb
 from mirror_sync.domain.content.manifest import RemoteFile
-from mirror_sync.domain.content.refs import DEFAULT_BRANCH, HEAD, PINNED, Ref, Refs, name_fault, refs_named
+from mirror_sync.domain.content.refs import CLOSED, DEFAULT_BRANCH, HEAD, PINNED, Ref, Refs, name_fault, refs_named
 from mirror_sync.domain.content.upstream import Commit, Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import lag, moment
@@ -29,7 +29,7 @@ from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.faults import to_outcome
 from mirror_sync.engine.known_contents import hear, holds, learn
-from mirror_sync.engine.published import Stamp, pinned_remark, read_refs
+from mirror_sync.engine.published import Stamp, change_refs, pinned_remark, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.stages import Change
@@ -50,12 +50,13 @@ from mirror_sync.engine.sync.published_view import RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.lanes import Landed, Lane, Stream, bring_all
-from mirror_sync.errors import Interrupted, NoSuchCall, PruneConflict, RevisionNotFound
+from mirror_sync.errors import Gated, Interrupted, NoSuchCall, PruneConflict, RevisionNotFound
 from mirror_sync.ports.source import Source
 
 CHECKS_AT_ONCE = 4  # of a job, at its upstream and target
 _SMALL, _LARGE = (32, 16), (1, 128)  # files that are waited for together, and how often so many at once
 _TRIES = 3  # of one repo, when prunes remove what it needs
+_CHANGED = "somebody else changed its refs.json meanwhile; the next run decides again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _reported(job_run: JobRun, task: Task, work: Callable[[ByteCount], RepoRepor
             raise
         report = interrupted_report(task, tally)
     except Exception as error:  # whatever stops one repo must not stop the others
-        report = report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.repo, error))
+        report = report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.requested, error))
     return replace(
         report,
         seconds=round(time.monotonic() - started, 3),
@@ -133,7 +134,10 @@ def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
 
 
 def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
-    """For whoever remembers earlier checks: the machine that runs the job, wherever the repo was synced."""
+    """The same of what was published, with how long its readers waited for it; see `freshness.lag`.
+
+    For the machine that runs the job, wherever the repo was synced: that one alone remembers earlier checks.
+    """
     if report.published is None or report.commit is None:
         return report
     last = context.last_check(report)
@@ -160,6 +164,8 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
         task, refs, found = job_run.decider.check(task)
     if not isinstance(found, TaskResult):
         with job_run.target.lock(task.repo):
+            if not _may_be_refused(found):
+                found = _found_again(job_run, task, found)
             if job_run.context.executor is None:
                 return bring_up_to_date(job_run, task, found, tally)
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
@@ -169,7 +175,7 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
     found = _noting(job_run, task, refs, found)
     if found.edit is not None:
         with job_run.target.lock(task.repo):
-            _amend(job_run, task, found)
+            found = _amend(job_run, task, found)
     if found.outcome is RepoOutcome.UNCHANGED:
         write_aliases(job_run.target, task)
     return report_of(task, found)
@@ -184,6 +190,8 @@ def bring_up_to_date(
     decider = replace(job_run.decider, anew=True) if anew else job_run.decider
     try:
         done = decider.compare(task, seen)
+        if isinstance(done, Change) or not _is_refusal(done):
+            seen = _found_again(job_run, task, seen)
         if isinstance(done, Change):
             with closing(done.listing), SnapshotMaker(job_run, tally, guard) as maker:
                 done = maker.make(done)
@@ -201,18 +209,55 @@ def bring_up_to_date(
         if answered is not None and (done.edit is None or done.edit.before == refs):
             done = decider.with_closed_mark(task, refs, answered, done)
         done = _noting(job_run, task, refs, done)
-    _amend(job_run, task, done)
-    return report_of(task, done)
+    return report_of(task, _amend(job_run, task, done))
+
+
+def _may_be_refused(seen: Seen) -> bool:
+    """Whether the upstream may tell of a repo that it still does not give: of a gated one it tells everybody."""
+    gone = seen.refs.gone
+    return gone is not None and gone.code == Gated.code and seen.resolved.terms.gated is not False
+
+
+def _is_refusal(found: TaskResult) -> bool:
+    """Whether it says that the upstream does not give the repo, or has an edit that says what is noted of that."""
+    return found.edit is not None or (found.code == Gated.code and not found.verdicts)
+
+
+def _found_again(job_run: JobRun, task: Task, seen: Seen) -> Seen:
+    """Forget that the upstream did not give the repo, as soon as it does: before anything that may hold it, or fail.
+
+    Else the day after which it is withdrawn would count on through that, and one more answer would be enough. The note
+    of a repo of which nothing is published stays: it says which one it was, or that its target has let go of it.
+    """
+    gone, stamp = seen.refs.gone, _stamp(job_run, task)
+
+    def without_note(now: Refs) -> Refs | None:
+        return now.noting(None).logged(now, *stamp) if now.snapshots and now.gone == gone else None
+
+    if gone is None or not seen.refs.snapshots:
+        return seen
+    if change_refs(job_run.target, task.repo, without_note) is None:
+        return seen
+    return replace(seen, refs=seen.refs.noting(None))
 
 
 def _noting(job_run: JobRun, task: Task, refs: Refs, found: TaskResult) -> TaskResult:
     return noting(job_run.target, job_run.decider.presence, task, refs, found, job_run.context.now())
 
 
-def _amend(job_run: JobRun, task: Task, found: TaskResult) -> None:
+def _amend(job_run: JobRun, task: Task, found: TaskResult) -> TaskResult:
+    """Make the edit of a result; returns it as it came out: it claims nothing that somebody else came before."""
     act = _act(job_run, task, Verb.WITHDRAW, reason=f"{found.code}: {found.reason}")
     withdrawing = partial(recorded, job_run.context, job_run.target, [act])
-    amend_refs(job_run.target, task.repo, found.edit, _stamp(job_run, task), withdrawing)
+    edit = found.edit
+    if edit is None or amend_refs(job_run.target, task.repo, edit, _stamp(job_run, task), withdrawing):
+        return found
+    if edit.withdraws:
+        commit = read_refs(job_run.target.store, task.repo).commit_of(task.revision)
+        return replace(found, commit=commit, reason=f"{found.code}: not withdrawn, since {_CHANGED}")
+    if (CLOSED in edit.before.attachments) != (CLOSED in edit.after.attachments):
+        return replace(found, reason=f"{found.reason}, which is not noted yet, since {_CHANGED}")
+    return found
 
 
 def _act(
@@ -306,26 +351,26 @@ class SnapshotMaker:
                 None if change.root is not None else lambda: blobs_of(change, root),
                 lambda: _put_refs(job_run, change, root),
             )
-        published = job_run.context.now()
+        published_at = job_run.context.now()
         if change.root is None:
             hear(job_run.target, change.listing)
         task, commit = change.task, change.resolved.commit
         if now.pins(task.revision):  # by now, also where a person was quicker than this sync
             pinned = pinned_remark(job_run.target.store, task.repo, now, commit, fetched=True)
             change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
-        return replace(change, refs=now, published=published)
+        return replace(change, refs=now, published_at=published_at)
 
 
 def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
     """As they stand there then."""
     task, resolved = change.task, change.resolved
-    former = resolved.canonical if _is_free(job_run, resolved) else None
+    new_name = resolved.canonical if _new_name_is_unused(job_run, resolved) else None
     refs = publish_refs(job_run.target, change, root, _stamp(job_run, task))
     of = change.files, change.size, job_run.context.clock(), change.assurance
     facts = RootFacts(task.job.selection, *of, resolved.provenance or "")
     stands_at = resolved.commit if refs.pins(task.revision) else task.revision
     job_run.decider.published_view.learn(task.repo, stands_at, refs, facts)
-    write_aliases(job_run.target, task, former)
+    write_aliases(job_run.target, task, new_name)
     return refs
 
 
@@ -339,7 +384,7 @@ def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> Repo
         reused_files=max(0, change.files - tally.fetched_files),
         reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
         committed=change.committed if moment(change.committed) else None,
-        published=change.published,
+        published=change.published_at,
         assurance=change.assurance,
     )
 
@@ -348,7 +393,7 @@ def _stamp(job_run: JobRun, task: Task) -> Stamp:
     return job_run.context.now(), f"sync {task.job.name}"
 
 
-def _is_free(job_run: JobRun, resolved: Resolved) -> bool:
+def _new_name_is_unused(job_run: JobRun, resolved: Resolved) -> bool:
     """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
     return resolved.renamed and not job_run.decider.published_view.refs(resolved.canonical).is_known
 

@@ -1,7 +1,7 @@
 """Brings one file from a source into a store, proving every byte on the way.
 
 Nothing is visible under a blob's key before its digest is known to be the promised one: a small file is hashed in
-memory and put at once, a large one is put in parts, hashed in order, and completed last: see `large`.
+memory and put at once, a large one is put in parts, hashed in order, and completed last: see `multipart`.
 """
 
 from __future__ import annotations
