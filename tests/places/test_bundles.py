@@ -145,9 +145,9 @@ def test_equal_input_makes_equal_bytes_also_where_an_export_was_stopped_and_its_
     with pytest.raises(UsageError, match="has a bundle already"):
         sites.sender.export(there)
     nowhere = sites.folder / "none"
-    with pytest.raises(UsageError, match="--since: .*/none: No such file"):
+    with pytest.raises(UsageError, match=r"--since: .*/none: No such file"):
         sites.sender.export(sites.folder / "next", base=nowhere)
-    with pytest.raises(UsageError, match="--inventory: .*/none: No such file"):
+    with pytest.raises(UsageError, match=r"--inventory: .*/none: No such file"):
         sites.sender.export(sites.folder / "next", inventory=nowhere)
 
 
