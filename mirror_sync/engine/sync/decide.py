@@ -271,6 +271,8 @@ class Decider:
             # a new name, or a damaged snapshot: no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
         planned = self._planned(change, None if self.anew else base, leaving)
+        if replaced is None:
+            return planned
         return replace(planned, remark=way_back(self.target.store, task, resolved, replaced))
 
     def _planned(self, change: Change, base: Base | None, leaving: tuple[int, int]) -> Change:

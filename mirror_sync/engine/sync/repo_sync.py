@@ -229,13 +229,14 @@ def _found_again(job_run: JobRun, task: Task, seen: Seen) -> Seen:
     Else the day after which it is withdrawn would count on through that, and one more answer would be enough. The note
     of a repo of which nothing is published stays: it says which one it was, or that its target has let go of it.
     """
-    gone, stamp = seen.refs.gone, _stamp(job_run, task)
+    gone = seen.refs.gone
+    if gone is None or not seen.refs.snapshots:
+        return seen
+    stamp = _stamp(job_run, task)
 
     def without_note(now: Refs) -> Refs | None:
         return now.noting(None).logged(now, *stamp) if now.snapshots and now.gone == gone else None
 
-    if gone is None or not seen.refs.snapshots:
-        return seen
     if change_refs(job_run.target, task.repo, without_note) is None:
         return seen
     return replace(seen, refs=seen.refs.noting(None))
