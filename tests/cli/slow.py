@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import mirror_sync.wiring.program
 from mirror_sync.cli import main
@@ -12,7 +12,7 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.outcome.events import Observer, RunStarted, tell_all
 from mirror_sync.domain.outcome.report import PlanReport, RepoOutcome, RepoPlan, RepoReport, RunReport
-from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.repo import Kind, Repo
 
 AT = "2026-01-01T00:00:00Z"
 
@@ -33,7 +33,14 @@ class SlowMirror:
         self._tell = tell_all(tuple(observers))
         self._stop = threading.Event() if "STUBBORN" in os.environ else stop
 
-    def sync(self, actor: Actor, names: Sequence[str] = (), *, anew: bool = False) -> RunReport:
+    def sync(
+        self,
+        actor: Actor,
+        names: Sequence[str] = (),
+        repos: Collection[Repo] | None = None,
+        *,
+        anew: bool = False,
+    ) -> RunReport:
         if "BROKEN" in os.environ:
             raise LookupError(os.environ["BROKEN"])
         if "LEAK" in os.environ:
