@@ -7,11 +7,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import structlog  # noqa: F401  once it is imported, the log goes through it, where tests can listen
 
 from tests.parts import strict
 from tests.requirements import need, need_tool
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one decides nothing
+hypothesis.settings.load_profile("any machine")
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server

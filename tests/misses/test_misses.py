@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -255,8 +255,9 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
             path = f"/miss?{urlencode(dict(zip(names, said, strict=True)))}"
             return daemon.get(path, X_Front_Secret="secret").status
 
-        waiting = [pool.submit(asks, number) for number in range(24)]
-        for _ in waiting:
+        waiting = list[Future[int]]()
+        for number in range(24):  # one by one: an upstream is asked by no more than a few at once
+            waiting.append(pool.submit(asks, number))
             assert reached.acquire(timeout=60)
         assert asks(99) == 503
         assert daemon.get("/metrics").body == b"told"

@@ -129,7 +129,12 @@ def test_a_grant_to_a_job_of_whose_models_another_one_takes_variants_gives_both_
     ("jobs", "job", "repo", "why"),
     [
         ("jobs: [{name: a, repos: [acme/one]}]", "b", "x/y", "has no job 'b'; it has: a"),
-        ("jobs: [{name: a, repos: [acme/*]}]", "a", "acme/two", "names acme/two already: mirror-sync sync a brings it"),
+        (
+            "jobs: [{name: a, repos: [acme/*]}]",
+            "a",
+            "acme/two",
+            "names acme/two already: mirror-sync sync a --repo acme/two brings it",
+        ),
         ("jobs: [{name: a, repos: [acme/one, '!x/*']}]", "a", "x/y", "denies it; take that out first"),
         (
             "jobs: [{name: a, repos: &r [acme/one]}, {name: b, repos: *r, target: o}]",
