@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from pathlib import Path
 
-from mirror_sync.errors import SigningError
+from mirror_sync.errors import SigningError, UsageError
 from mirror_sync.signing.sshsig import KEY_TYPE, NAMESPACE, PublicKey, Signature
 
 ALLOWED_SIGNERS = "trust/allowed_signers"
@@ -159,3 +160,17 @@ def _time(text: str | None) -> datetime | None:
 
 def _moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y%m%d%H%M%SZ")
+
+
+def read_signers(path: Path) -> AllowedSigners:
+    """A person's file of keys. UsageError where it cannot be read, is none, or names no key."""
+    try:
+        with path.open("rb") as file:
+            known = AllowedSigners.decode(file.read(LARGEST))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from error
+    except SigningError as error:
+        raise UsageError(f"{path}: {error}") from error
+    if not known.signers:
+        raise UsageError(f'{path} names no key; a line is: NAME namespaces="mirror-sync" ssh-ed25519 AAAA...')
+    return known

@@ -8,11 +8,9 @@ from pathlib import Path
 
 from mirror_sync.domain.audit_record import records_of
 from mirror_sync.domain.freshness import moment
-from mirror_sync.errors import SigningError, UsageError
-from mirror_sync.signing.allowed_signers import AllowedSigners
+from mirror_sync.errors import SigningError
+from mirror_sync.signing.allowed_signers import AllowedSigners, read_signers
 from mirror_sync.signing.sshsig import read_signature
-
-_LARGEST = 1024 * 1024  # bytes of a file of keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +22,7 @@ class SegmentCheck:
     @classmethod
     def read(cls, path: Path) -> SegmentCheck:
         """UsageError where the file cannot be read, or names no key."""
-        try:
-            with path.open("rb") as file:
-                found = AllowedSigners.decode(file.read(_LARGEST))
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror or error}") from error
-        except SigningError as error:
-            raise UsageError(f"{path}: {error}") from error
-        if not found.signers:
-            raise UsageError(f'{path} names no key; a line is: NAME namespaces="mirror-sync" ssh-ed25519 AAAA...')
-        return cls(found)
+        return cls(read_signers(path))
 
     def __call__(self, segment: bytes, signature: bytes | None) -> str:
         """What is wrong, in a few words; empty where the key was valid at the last act of the segment."""

@@ -26,7 +26,7 @@ from mirror_sync.engine.places.bundle_import import import_bundle
 from mirror_sync.engine.places.repo_import import ImportTerms
 from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.errors import SigningError, StoreError, UsageError
-from mirror_sync.signing.allowed_signers import LARGEST, AllowedSigners
+from mirror_sync.signing.allowed_signers import read_signers
 from mirror_sync.signing.signer import SigningKeys
 from mirror_sync.signing.sshsig import read_signature, sign
 from mirror_sync.signing.statement import Statement
@@ -117,16 +117,9 @@ def _chosen(asked: Sequence[str], known: Sequence[Repo], target: str) -> list[Re
 
 def _check_of(signers: Path) -> Callable[[bytes, bytes | None], str]:
     try:
-        with signers.open("rb") as file:
-            known = AllowedSigners.decode(file.read(LARGEST))
-    except OSError as error:
-        raise UsageError(f"--signers: {signers}: {error.strerror or error}") from error
-    except SigningError as error:
-        raise UsageError(f"--signers: {signers}: {error}") from error
-    if not known.signers:
-        raise UsageError(
-            f'--signers: {signers} names no key; a line is: NAME namespaces="mirror-sync" ssh-ed25519 AAAA...'
-        )
+        known = read_signers(signers)
+    except UsageError as error:
+        raise UsageError(f"--signers: {error}") from error
 
     def check(sums: bytes, signature: bytes | None) -> str:
         if signature is None:
