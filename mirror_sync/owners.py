@@ -180,7 +180,7 @@ def reading_uri(path: Path) -> str:
     """
     journal = path.with_name(f"{path.name}-wal")
     still = not is_there(journal) or not journal.stat().st_size
-    return f"{path.absolute().as_uri()}?{'immutable=1' if still else 'mode=ro'}"
+    return f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if still else ''}"
 
 
 def state_hindrance(folder: Path) -> str:

@@ -137,8 +137,10 @@ class _FrontLog:
             for path in map(Path, sorted(glob(self._pattern))):  # noqa: PTH207  of an absolute pattern
                 try:
                     stat = path.stat()
-                except OSError:
+                except FileNotFoundError:
                     continue  # put away since it was listed
+                except OSError as error:
+                    raise _Doubt(f"{path}: {error.strerror or error}") from None
                 if (stat.st_dev, stat.st_ino) not in seen:
                     seen.add((stat.st_dev, stat.st_ino))
                     fresh += 1

@@ -19,6 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import urljoin
 
@@ -198,6 +199,7 @@ class MissDesk:
     runs: AsksRuns
     count: Counter
     clock: Callable[[], float] = time.monotonic
+    patience: float = _PATIENCE
     _current: tuple[Settings, AskedMirror, Wishes] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _fetches: OrderedDict[tuple[str, Repo], _Bringing] = field(default_factory=OrderedDict)
@@ -455,7 +457,7 @@ class MissDesk:
             return None
         future.add_done_callback(lambda _: self._free.release())
         try:
-            return future.result(_PATIENCE)
+            return future.result(self.patience)
         except (MirrorError, OSError, ValueError, TimeoutError) as error:
             _log.debug("miss.upstream", reason=f"{type(error).__name__}: {error}")
             return None
@@ -503,14 +505,23 @@ def who(asked: MissQuestion, secret: str) -> str:
     """Who wants it: a token's name stands for its holder; of an address nothing that leads back to it is kept."""
     if asked.name or asked.role:
         return asker(asked)
-    return f"address {hmac.new(secret.encode(), asked.client.encode(), sha256).hexdigest()[:12]}"
+    return f"address {hmac.new(secret.encode(), _household(asked.client).encode(), sha256).hexdigest()[:12]}"
 
 
 def asker(asked: MissQuestion) -> str:
     """The same by the address itself, for nobody to keep."""
     if asked.name:
         return f"token {asked.name}"
-    return f"role {asked.role}" if asked.role else f"address {asked.client}"
+    return f"role {asked.role}" if asked.role else f"address {_household(asked.client)}"
+
+
+def _household(client: str) -> str:
+    """An address, and of IPv6 its /64: that many addresses are one client's to choose from (RFC 4291, 2.5.4)."""
+    try:
+        address = ip_address(client)
+    except ValueError:
+        return client
+    return client if address.version == 4 else str(ip_network((address, 64), strict=False))  # noqa: PLR2004
 
 
 def _wait(seconds: str) -> DeskAnswer:

@@ -38,7 +38,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.published import Mapper, change_refs, left_behind, only_from, read_refs
-from mirror_sync.engine.walk import Place, Walk
+from mirror_sync.engine.walk import Place, Walk, pass_over
 from mirror_sync.engine.withdrawn_lists import release_named
 from mirror_sync.errors import (
     DocumentError,
@@ -326,7 +326,7 @@ class PruneGuard:
 
     def _leave_behind(self, overwritten: Refs) -> None:
         """Note down what the repo named, as the take-down had whose note was written over: it must be removed."""
-        walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
+        walk = Walk(partial(read_document, self._target.store), pass_over, self._mapper)
         named = frozenset(node.digest for node in walk.repo(self._repo, overwritten))
         store = self._target.store
         while (tombstone := (refs := read_refs(store, self._repo)).tombstone) is not None:
@@ -445,14 +445,8 @@ def release_published(target: Target, repo: Repo) -> None:
     StoreError.
     """
     if target.withheld.found:
-        walk = Walk(partial(read_document, target.store), _pass_over)
+        walk = Walk(partial(read_document, target.store), pass_over)
         release_named(target.store, (node.digest for node in walk.repo(repo, read_refs(target.store, repo))))
-
-
-def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
-    """What cannot be followed is left to a prune."""
-    if not isinstance(error, KeyMissing | DocumentError):
-        raise error
 
 
 def _some(digests: Iterable[Sha256]) -> Iterator[frozenset[Sha256]]:

@@ -19,8 +19,8 @@ from mirror_sync.domain.digest import ContentHash, GitOid, Promise, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import Mapper, mirrored_repos, read_refs
-from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, StoreError, StoreUnavailable
+from mirror_sync.engine.walk import Walk, pass_over
+from mirror_sync.errors import DocumentError, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Store, read_document
 from mirror_sync.scratch.file_table import FileTable
 
@@ -98,7 +98,7 @@ def _hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper) 
     Raises StoreError where the index cannot be used, or the target cannot be read: the next call goes on from there.
     """
     heard = target.refill.heard
-    walk = Walk(partial(read_document, target.store), _pass_over, mapper, claims=True)
+    walk = Walk(partial(read_document, target.store), pass_over, mapper, claims=True)
     for repo in (repo for repo in mirrored_repos(target.store) if repo not in heard):
         found: dict[GitOid, Sha256] = {}
         for node in walk.repo(repo, _refs(target, repo)):
@@ -119,11 +119,6 @@ def _refs(target: Target, repo: Repo) -> Refs:
         return read_refs(target.store, repo)
     except DocumentError:
         return Refs()
-
-
-def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
-    if not isinstance(error, KeyMissing | DocumentError):
-        raise error
 
 
 def present(

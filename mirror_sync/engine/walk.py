@@ -11,7 +11,7 @@ from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import Mapper
-from mirror_sync.errors import DocumentError, Interrupted, MirrorError
+from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError
 from mirror_sync.scratch.spilled_map import SpilledMap
 
 _AT_ONCE = 16  # shards whose bytes are held in memory, at most 16 MiB of each
@@ -34,6 +34,12 @@ class Node:
     digest: Sha256
     file: MirroredFile | None = None
     read: int | None = None
+
+
+def pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
+    """For a walk that goes on past documents that are lost or damaged; what could not be read ends it."""
+    if not isinstance(error, KeyMissing | DocumentError):
+        raise error
 
 
 class Walk:

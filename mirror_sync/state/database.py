@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mirror_sync.errors import StoreError, StoreFull, StoreUnavailable
-from mirror_sync.owners import PRIVATE, database_cause, reading_uri, refuse_links, with_hindrance
+from mirror_sync.owners import PRIVATE, database_cause, is_there, reading_uri, refuse_links, with_hindrance
 from mirror_sync.state.file_lock import Held, hold
 
 T = TypeVar("T")
@@ -27,10 +27,11 @@ class Database:
     """One file with these tables, opened when first asked. Their `version` is kept in it as `user_version`.
 
     `reading`: nothing is written, nor anything made beside it; a file that is not there, or not ours, is an empty one.
+    Where it `counts`, and is no mere memory, one that is there and cannot be read is a StoreError then.
     """
 
-    def __init__(self, path: Path, version: int, tables: str, *, reading: bool = False) -> None:
-        self.path, self._reading = path, reading
+    def __init__(self, path: Path, version: int, tables: str, *, reading: bool = False, counts: bool = False) -> None:
+        self.path, self._reading, self._counts = path, reading, counts
         self._version, self._tables = version, tables
         self._lock = threading.Lock()  # one connection: SQLite lets one thread at a time in anyway
         self._connection: sqlite3.Connection | None = None
@@ -75,6 +76,8 @@ class Database:
         try:
             return self._open_still()
         except sqlite3.Error:
+            if self._counts and is_there(self.path):
+                raise
             empty = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             empty.executescript(self._tables)
             return empty

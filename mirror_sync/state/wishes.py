@@ -68,7 +68,7 @@ class Wishes:
     """
 
     def __init__(self, folder: Path, *, reading: bool = False) -> None:
-        self._file = Database(folder / FILE, _VERSION, _TABLES, reading=reading)
+        self._file = Database(folder / FILE, _VERSION, _TABLES, reading=reading, counts=True)
 
     def note(self, target: str, repo: Repo, who: str, now: str) -> None:
         """Somebody has asked for a repo at `now`, ISO 8601 in UTC."""

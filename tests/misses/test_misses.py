@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mirror_sync.app.wishing import WantedVerdict
-from mirror_sync.daemon.misses import MissDesk, MissQuestion, miss_route
+from mirror_sync.daemon.misses import MissDesk, MissQuestion, asker, miss_route
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
 from mirror_sync.domain.audit_record import BY_DAEMON
@@ -330,3 +330,11 @@ def test_the_daemon_answers_nobody_without_the_secret(notes: World) -> None:
     assert desk.get("/miss?what=form").status == 401
     assert desk.get("/miss?what=form", X_Front_Secret="wrong").status == 401
     assert desk.get("/miss?what=form", X_Front_Secret="front-secret-1234").status == 400
+
+
+def test_all_addresses_of_a_network_that_is_one_clients_are_one_asker() -> None:
+    def of(client: str) -> str:
+        return asker(MissQuestion("info", "disk", "model:pub/x", "GET", "/x", "", "", client))
+
+    assert of("2001:db8::1") == of("2001:db8::ffff:1") != of("2001:db8:0:1::1")
+    assert of("10.0.0.1") != of("10.0.0.2")

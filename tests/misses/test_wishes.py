@@ -18,7 +18,7 @@ from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import ConfigError, StoreUnavailable, UsageError
+from mirror_sync.errors import ConfigError, StoreError, StoreUnavailable, UsageError
 from mirror_sync.state import wishes as wishes_module
 from mirror_sync.state.wishes import Missed, Wishes
 from mirror_sync.wiring.program import Mirror
@@ -246,3 +246,11 @@ def test_check_says_what_a_miss_wants(tmp_path: Path, said: str, wants: str) -> 
     with pytest.raises(ConfigError) as raised:
         load(path, {})
     assert wants in str(raised.value)
+
+
+def test_a_file_of_wishes_that_is_damaged_is_not_read_as_none(tmp_path: Path) -> None:
+    assert Wishes(tmp_path, reading=True).all() == ()
+    assert not (tmp_path / "wishes.db").exists(), "who only reads leaves nothing"
+    (tmp_path / "wishes.db").write_bytes(b"no database at all" * 400)
+    with pytest.raises(StoreError):
+        Wishes(tmp_path, reading=True).all()

@@ -101,7 +101,7 @@ def desk_of(hub: Hub, folder: Path, mode: str, more: str = "") -> Iterator[Desk]
     program, metrics = Program(settings), Metrics()
     made: list[MissDesk] = []
     runs = Runs(threading.Event(), lambda event: None, lambda: None, lambda *came: made[0].learn(*came))  # noqa: PLW0108  not yet made
-    made.append(MissDesk(runs.wanted, metrics.misses))
+    made.append(MissDesk(runs.wanted, metrics.misses, patience=PATIENCE))
     runs.take(settings, program)
     made[0].take(settings, program)
     with serving(Starlette(routes=[miss_route(SECRET, made[0])])) as url:

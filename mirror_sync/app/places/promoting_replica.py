@@ -48,10 +48,10 @@ class PromoteReplica:
                 f"several replicas are called {name}: {', '.join(f'{of}/{one.name}' for of, one in found)}"
             )
         ((target, replica),) = found
+        expect_promotable(self._path, target, replica.name)
         report = self._alone(target, replica) if without else self._beside(target, replica, dry_run=dry_run)
         published = self._replicas.places(target, replica).status.published if without else ""
         if not dry_run:
-            expect_promotable(self._path, target, replica.name)
             # first: a replica without its mark gets it again, a target with one would say for ever that it is late
             self._replicas.places(target, replica).replica.store.delete([MARK])
             promote_in_file(self._path, target, replica.name)

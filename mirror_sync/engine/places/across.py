@@ -30,7 +30,7 @@ _TOLD = 1000  # faults that are named
 
 @dataclass(frozen=True, slots=True)
 class AcrossFault:
-    """Something of the replica that a reader would miss; `path` is empty for a document."""
+    """Something of the replica that a reader would miss, or should not find; `path` is empty for a document."""
 
     repo: str
     path: str
@@ -84,11 +84,15 @@ class _Comparison:
 
     def run(self) -> None:
         there = set(mirrored_repos(self._replica))
+        published = set[Repo]()
         for repo in mirrored_repos(self._main):
             self._context.go_on()
+            published.add(repo)
             if repo not in there or self._refs(self._main, repo) != self._refs(self._replica, repo):
                 self.behind.append(str(repo))
         here, held = self._listed(self._main), self._listed(self._replica)
+        for repo in sorted(there - published, key=str):
+            self._tell(AcrossFault(str(repo), "", "", "the target publishes no such repo: somebody else wrote here"))
         walk = Walk(partial(read_document, self._replica), self._fault)
         for repo in sorted(there, key=str):
             self.repos += 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -283,6 +283,14 @@ class _Export:
         self._refs.write(body)
         self._refs.fill(len(body))
 
+    def _clear(self, parts: Collection[str]) -> None:
+        """Remove what an earlier try left: the shell takes all files of these names for parts."""
+        folder = self._wanted.folder
+        with _written(folder):
+            for path in (*folder.glob("blobs-*.tar"), *folder.glob("refs-*.tar")):
+                if path.name not in parts:
+                    path.unlink()
+
     def _seal(self, parts: Sequence[BundlePart], key: BundleKey | None) -> ExportReport:
         folder = self._wanted.folder
         carried = sum(not (folder / part.name).exists() for part in parts)
@@ -297,6 +305,7 @@ class _Export:
             }
             write_index(file, sections)
 
+        self._clear({part.name for part in parts})
         digest = _put(folder / INDEX, index)
         sums = sum_lines_of({INDEX: digest, **{part.name: part.sha256 for part in parts}})
         if key is not None:

@@ -22,8 +22,9 @@ from functools import partial
 
 from mirror_sync.domain.catalogue import feed
 from mirror_sync.domain.catalogue.rows import whole_key
-from mirror_sync.domain.content.keys import AUDIT, HUB, SITE, TRUST, WITHDRAWN, blob_key, is_refs, refs_key, repo_of
+from mirror_sync.domain.content.keys import AUDIT, HUB, SITE, TRUST, WITHDRAWN, is_refs, refs_key, repo_of
 from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
+from mirror_sync.domain.content.snapshot import Document
 from mirror_sync.domain.content.tombstone import Tombstone, encode_withdrawn
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
@@ -31,13 +32,13 @@ from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, STATUS, Repl
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.places.tree_copy import COPIERS, TreeCopy
-from mirror_sync.engine.published import change_refs, only_from, read_refs
+from mirror_sync.engine.published import change_refs, only_from, put_document, read_refs
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.upkeep.take_down import take_down
-from mirror_sync.engine.walk import Walk
+from mirror_sync.engine.walk import Walk, pass_over
 from mirror_sync.errors import (
     DocumentError,
     Interrupted,
@@ -106,6 +107,7 @@ class ReplicaPass:
         self._status = places.status
         self._problems: list[str] = []
         self._bodies: dict[str, bytes] = {}
+        self._kept = 0  # bytes of all that were ever in it
         self._silent = 0
 
     def look(self) -> None:
@@ -222,8 +224,9 @@ class ReplicaPass:
             with suppress(KeyMissing, DocumentError):  # told when its turn comes
                 body = read_refs_json(self._main, repo)
                 refs = Refs.decode(body)
-                if sum(map(len, self._bodies.values())) + len(body) <= _KEPT:
+                if self._kept + len(body) <= _KEPT:
                     self._bodies[key] = body
+                    self._kept += len(body)
                 if refs.tombstone is not None:
                     yield repo, refs
 
@@ -304,17 +307,17 @@ class ReplicaPass:
         if refs.tombstone is None:
             return
         word = read_document(self._main, refs.tombstone)
-        self._store.put(blob_key(refs.tombstone), word, refs.tombstone)
+        put_document(self._store, Document(word, refs.tombstone))
         for _ in range(_TRIES):
             now = read_refs(self._store, repo)
             if not now.is_known or now.tombstone is not None:
                 return
-            walk = Walk(partial(read_document, self._store), lambda place, digest, error: None)
+            walk = Walk(partial(read_document, self._store), pass_over)
             named = frozenset(node.digest for node in walk.repo(repo, now))
-            left = encode_withdrawn(named) if named else None
+            left = Document.of(encode_withdrawn(named)) if named else None
             if left is not None:
-                self._store.put(blob_key(Sha256.of(left)), left, Sha256.of(left))
-            buried = now.with_tombstone(refs.tombstone, None if left is None else Sha256.of(left))
+                put_document(self._store, left)
+            buried = now.with_tombstone(refs.tombstone, None if left is None else left.digest)
             change_refs(self._replica, repo, only_from(now, buried))
         raise StoreUnavailable("the replica does not show that it is taken down, though it was put again and again")
 

@@ -49,7 +49,7 @@ from mirror_sync.engine.published_names import write_alias
 from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.upkeep.move_names import history_of
 from mirror_sync.engine.upkeep.take_down import let_come_back, take_down
-from mirror_sync.engine.walk import Node, Place, Walk
+from mirror_sync.engine.walk import Node, Place, Walk, pass_over
 from mirror_sync.errors import DocumentError, KeyMissing, MirrorError, NewerFormat, StoreUnavailable
 from mirror_sync.ports.store import MAX_REFS, Store, read_document
 
@@ -150,7 +150,7 @@ class RepoImport:
         ours = read_refs(self._store, bundled.repo)
         if ours.tombstone is None:
             return ()
-        walk = Walk(partial(read_document, self._store), _pass_over, self._mapper)
+        walk = Walk(partial(read_document, self._store), pass_over, self._mapper)
         named = [node.digest for node in walk.repo(bundled.repo, bundled.refs)]
         there = self._mapper(self._store.stat, [blob_key(one) for one in named])
         came = [one for one, stat in zip(named, there, strict=True) if stat is not None]
@@ -339,11 +339,6 @@ def _report(name: str, ours: Refs, merged: MergedRefs) -> ImportedRepo:
 
 def _told(at: datetime | None) -> str:
     return "no known time" if at is None else iso_utc(at)
-
-
-def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
-    if not isinstance(error, KeyMissing | DocumentError):
-        raise error
 
 
 def _raise(_place: Place, _digest: Sha256, error: MirrorError) -> None:

@@ -109,17 +109,26 @@ class TakenBefore:
 
     def among(self, mirrored: Iterable[Repo], choice: Selected) -> list[Repo]:
         """Of what is published, what it takes now or took before; both are remembered from now on."""
-        before = self.recall()
+        before = self._read()
         now = {*choice.listed, *(one.canonical for one in choice.listed.values() if one is not None)}
-        kept = [repo for repo in mirrored if repo in now or str(repo) in before]
+        kept = [repo for repo in mirrored if repo in now or str(repo) in (before or ())]
+        if before is None:  # a memory that could not be read is not written over
+            return kept
         self._remember([*map(str, kept), *(str(repo) for repo in now)])
         return kept
 
     def recall(self) -> frozenset[str]:
-        """Their names; empty where nothing is remembered."""
-        with suppress(StoreError, ValueError, TypeError):
+        """Their names; empty where nothing is remembered, or that cannot be read."""
+        return self._read() or frozenset()
+
+    def _read(self) -> frozenset[str] | None:
+        """None where it cannot be read now; what is no list any more is nothing."""
+        try:
             return frozenset(map(str, json.loads(self._looks.recall(self._name, "") or b"[]")))
-        return frozenset()
+        except StoreError:
+            return None
+        except (ValueError, TypeError):
+            return frozenset()
 
     def _remember(self, names: Collection[str]) -> None:
         with suppress(StoreError):

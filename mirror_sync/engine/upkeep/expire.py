@@ -19,8 +19,7 @@ from mirror_sync.engine.published import Mapper, change_refs, published_at, rewr
 from mirror_sync.engine.sync.selecting import Concerned
 from mirror_sync.engine.upkeep.marks import AT_ONCE, batches
 from mirror_sync.engine.upkeep.published_repos import PublishedRepos
-from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
+from mirror_sync.engine.walk import Place, Walk, pass_over
 from mirror_sync.ports.store import read_document
 
 Letting = Callable[[Repo, Mapping[CommitId, Sha256]], AbstractContextManager[object]]
@@ -91,7 +90,7 @@ class Expiry:
 
     def digests(self, repo: Repo, commits: Sequence[CommitId]) -> frozenset[Sha256]:
         """All that these snapshots name, as far as it can be read."""
-        walk = Walk(partial(read_document, self._target.store), _pass_over, self._mapper)
+        walk = Walk(partial(read_document, self._target.store), pass_over, self._mapper)
         refs = self._published.refs(repo)
         named: set[Sha256] = set()
         for commit in commits:
@@ -133,8 +132,3 @@ class Expiry:
 
 def _retention(jobs: Iterable[Job]) -> Retention:
     return most_generous(job.retention for job in jobs)
-
-
-def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
-    if not isinstance(error, KeyMissing | DocumentError):
-        raise error

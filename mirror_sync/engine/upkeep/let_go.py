@@ -34,8 +34,7 @@ from mirror_sync.engine.published import (
 )
 from mirror_sync.engine.upkeep.marks import AT_ONCE, Expired, batches
 from mirror_sync.engine.upkeep.published_repos import PublishedRepos
-from mirror_sync.engine.walk import Place, Walk
-from mirror_sync.errors import DocumentError, KeyMissing, MirrorError
+from mirror_sync.engine.walk import Walk, pass_over
 from mirror_sync.ports.store import Stat, read_document
 from mirror_sync.scratch.spilled_map import SpilledMap
 
@@ -149,7 +148,7 @@ class LettingGo:
 
         Whoever keeps a blob longest owns it: so those that stay are walked first, and what goes first last.
         """
-        walk, owner = Walk(partial(read_document, self.target.store), _pass_over, self.mapper), SpilledMap()
+        walk, owner = Walk(partial(read_document, self.target.store), pass_over, self.mapper), SpilledMap()
         for repo in repos.staying:
             for _ in walk.repo(repo, self.published.refs(repo).without(without.get(repo, ()))):
                 self.keep_alive()
@@ -188,9 +187,3 @@ class LettingGo:
 def commits_of(leaving: Iterable[Leaver]) -> Expired:
     """As a rehearsal leaves them out."""
     return {one.repo: tuple(one.refs.snapshots) for one in leaving}
-
-
-def _pass_over(_place: Place, _digest: Sha256, error: MirrorError) -> None:
-    """The sweep ends where it cannot follow what is named; here it is figures alone."""
-    if not isinstance(error, KeyMissing | DocumentError):
-        raise error
