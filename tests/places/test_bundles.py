@@ -138,6 +138,7 @@ def test_equal_input_makes_equal_bytes_also_where_an_export_was_stopped_and_its_
     first = there / "blobs-00001.tar"
     carried = first.read_bytes()
     first.unlink()
+    (there / "blobs-00099.tar").write_bytes(b"of a try that had more parts")
     report = sites.sender.export(there)
     assert (report.resumed, report.carried) == (2, 1)
     assert {**tars(there), first.name: carried} == whole

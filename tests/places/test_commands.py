@@ -58,6 +58,15 @@ def test_a_sync_copies_to_the_replica_and_across_finds_what_is_lost_there_which_
     assert [one["name"] for one in shown["replicas"]] == ["far"]
 
 
+def test_across_names_a_repo_that_the_replica_alone_has(site: Site) -> None:
+    assert call(site, "sync").code == 0
+    (published,) = (site.folder / "far/hub/models").iterdir()
+    shutil.copytree(published, published.with_name("acme--foreign"))
+    told = call(site, "verify", "--across")
+    assert (told.code, "acme/foreign" in told.out) == (1, True), told
+    assert "the target publishes no such repo: somebody else wrote here" in " ".join(told.out.split())
+
+
 def test_a_replica_that_is_dead_fails_no_sync_and_says_so_itself(site: Site) -> None:
     with socket.socket() as silent:  # takes connections, and never answers one
         silent.bind(("127.0.0.1", 0))

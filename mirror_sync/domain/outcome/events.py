@@ -32,8 +32,8 @@ class LogLevel(StrEnum):
 class Event:
     """Something that happened. What it is in the log, its class says.
 
-    docs/events.md is made of the docstrings: the first paragraph is what the line means to who reads the log. Where one
-    class has several names, each has a paragraph that begins with it.
+    docs/guide/events.md is made of the docstrings: the first paragraph is what the line means to who reads the log.
+    Where one class has several names, each has a paragraph that begins with it.
     """
 
     @property
