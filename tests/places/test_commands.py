@@ -19,6 +19,7 @@ from mirror_sync.domain.outcome.replicas import MARK
 from mirror_sync.errors import UsageError
 from tests.cli.program import Ended, Program
 from tests.places.site import Site
+from tests.requirements import need_tool
 
 BODY = b"the bytes of a file"
 
@@ -195,8 +196,7 @@ def test_what_cannot_be_changed_in_place_is_left_as_it_is(tmp_path: Path) -> Non
 
 
 def test_rclone_fills_blobs_which_are_proved_before_anything_names_them(site: Site) -> None:
-    if shutil.which("rclone") is None:
-        pytest.skip("no rclone")
+    beside = need_tool("rclone").parent
     with site.program() as program:
         from mirror_sync.domain.audit_record import BY_DAEMON
 
@@ -204,7 +204,7 @@ def test_rclone_fills_blobs_which_are_proved_before_anything_names_them(site: Si
     lies = blob_key(Sha256.of(BODY))
     (site.folder / "main" / lies).chmod(0o644)
     (site.folder / "main" / lies).write_bytes(BODY[::-1])  # rclone brings what is there
-    by_rclone = Program(site.folder, environ={"PATH": os.environ["PATH"]})
+    by_rclone = Program(site.folder, environ={"PATH": f"{beside}{os.pathsep}{os.environ['PATH']}"})
     told = by_rclone("-q", "replicate", "--engine", "rclone")
     assert (told.code, "the target holds other bytes" in " ".join(told.out.split())) == (1, True), told
     assert (site.folder / "far" / lies).read_bytes() == BODY[::-1]
