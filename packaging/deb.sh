@@ -34,9 +34,7 @@ sed -i -e 's|^home = .*|home = /usr/bin|' -e "s|^executable = .*|executable = /u
 find "$root/$prefix" -name __pycache__ -type d -prune -exec rm -rf {} +
 "$python" -m compileall -q --invalidation-mode unchecked-hash -s "$root" -p / "$root/$prefix/lib" || true
 
-install -D -m 644 systemd/mirror-sync.service "$root/usr/lib/systemd/system/mirror-sync.service"
-install -D -m 644 systemd/mirror-sync-worker.service "$root/usr/lib/systemd/system/mirror-sync-worker.service"
-install -D -m 644 systemd/mirror-front.service "$root/usr/lib/systemd/system/mirror-front.service"
+install -D -m 644 -t "$root/usr/lib/systemd/system" systemd/*.service systemd/*.timer
 install -D -m 644 systemd/mirror-sync.sysusers "$root/usr/lib/sysusers.d/mirror-sync.conf"
 install -D -m 644 systemd/mirror-sync.tmpfiles "$root/usr/lib/tmpfiles.d/mirror-sync.conf"
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CHANGELOG.md CONTRIBUTING.md \
@@ -48,8 +46,7 @@ install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
 sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \
     -e 's|docs/guide/configuration.md|/usr/share/doc/mirror-sync/docs/guide/configuration.md|' -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
 install -D -m 644 packaging/logrotate "$root/etc/logrotate.d/mirror-front"
-install -d "$root/usr/bin"
-ln -s "/$prefix/bin/mirror-sync" "$root/usr/bin/mirror-sync"
+install -D -m 755 packaging/mirror-sync "$root/usr/bin/mirror-sync"
 
 install -d "$root/DEBIAN"
 printf '%s\n' /etc/logrotate.d/mirror-front /etc/mirror-sync/jobs.yaml > "$root/DEBIAN/conffiles"

@@ -43,8 +43,14 @@ is '755 mirror-sync:mirror-sync' owned /srv/mirror
 is /usr/sbin/nologin sh -c 'getent passwd mirror-sync | cut -d: -f7'
 is "mirror-sync $version" mirror-sync --version
 is '750 mirror-sync:mirror-sync' owned /var/lib/mirror-sync
-runuser -u mirror-sync -- mirror-sync --config /etc/mirror-sync/jobs.yaml check
-systemd-analyze verify /usr/lib/systemd/system/mirror-sync.service /usr/lib/systemd/system/mirror-sync-worker.service
+mirror-sync check # as root, without a word of where its configuration is
+printf 'HF_TOKEN=%s\n' "'hf_a\$b'" > /etc/mirror-sync/environment
+mirror-sync sync --help > /dev/null
+echo 'HF_TOKEN = x' > /etc/mirror-sync/environment
+is "mirror-sync: /etc/mirror-sync/environment, line 1: write NAME='value', without spaces around the =" \
+    sh -c 'mirror-sync check 2>&1 || true'
+rm /etc/mirror-sync/environment
+systemd-analyze verify /usr/lib/systemd/system/mirror-*.service /usr/lib/systemd/system/mirror-*.timer
 is '.TH "MIRROR-SYNC-SYNC"' sh -c 'zcat /usr/share/man/man1/mirror-sync-sync.1.gz | cut -d " " -f 1-2 | head -1'
 is 'complete -o default -F _mirror_sync_completion mirror-sync' \
     bash -c '. /usr/share/bash-completion/completions/mirror-sync; complete -p mirror-sync'

@@ -16,6 +16,7 @@ from tests.parts import program
 from tests.requirements import need
 
 TOP = Path(__file__).parents[2]
+UNITS = TOP / "systemd"
 BUILDS = pytest.mark.timeout(900)  # the first of them fetches what the program needs
 
 
@@ -113,15 +114,59 @@ def test_a_debian_package_holds_a_program_that_runs(package: Path, tmp_path: Pat
     assert ": ok, " in program_in(venv, "-c", jobs, "check")
     assert "url: file:///srv/mirror" in jobs.read_text()
     for name in (
-        "usr/lib/systemd/system/mirror-sync.service",
-        "usr/lib/systemd/system/mirror-sync-worker.service",
+        *(f"usr/lib/systemd/system/{unit.name}" for kind in ("service", "timer") for unit in UNITS.glob(f"*.{kind}")),
         "usr/share/man/man1/mirror-sync-sync.1.gz",
         "usr/share/doc/mirror-sync/copyright",
         "usr/share/doc/mirror-sync/docs/guide/configuration.md",
         "usr/share/doc/mirror-sync/monitoring/alerts.yml",
     ):
         assert (tmp_path / name).is_file()
-    assert str((tmp_path / "usr/bin/mirror-sync").readlink()) == "/opt/mirror-sync/bin/mirror-sync"
+    assert (tmp_path / "usr/bin/mirror-sync").read_bytes() == (TOP / "packaging/mirror-sync").read_bytes()
+
+
+ENVIRONMENT = """# what the unit reads, too
+HF_TOKEN=hf_a$b&c;d
+; a comment
+S3_SECRET_KEY='a"b\\c $HOME'
+PROXY="http://a b"
+EMPTY=
+LAST=1"""
+
+
+def test_the_command_of_the_package_knows_its_configuration_and_the_variables_of_its_unit(tmp_path: Path) -> None:
+    said = wrapped(tmp_path, ENVIRONMENT)
+    assert said == {
+        "MIRROR_SYNC_CONFIG": f"{tmp_path}/etc/jobs.yaml",
+        "HF_TOKEN": "hf_a$b&c;d",
+        "S3_SECRET_KEY": 'a"b\\c $HOME',
+        "PROXY": "http://a b",
+        "EMPTY": "",
+        "LAST": "1",
+    }
+    mine = {"HF_TOKEN": "", "MIRROR_SYNC_CONFIG": "mine.yaml"}
+    assert wrapped(tmp_path, ENVIRONMENT, **mine) == said | mine, "what the caller has set stands"
+
+
+@pytest.mark.parametrize("line", ["HF_TOKEN = x", "export A=1", "A='x'y", "A=a\\b", 'A="x\\ty"', "1A=3", " A=3", "x"])
+def test_a_line_that_a_shell_and_systemd_may_read_apart_is_told_and_nothing_runs(tmp_path: Path, line: str) -> None:
+    with pytest.raises(AssertionError, match=r"etc/environment, line 2: write NAME='value', without spaces around"):
+        wrapped(tmp_path, f"A=1\n{line}\n")
+
+
+def wrapped(folder: Path, environment: str, **caller: str) -> dict[str, str]:
+    """The variables with which the package's command starts the program, of those that a caller may have set."""
+    etc = folder / "etc"
+    etc.mkdir(exist_ok=True)
+    (etc / "environment").write_text(environment, encoding="utf-8")
+    script = (TOP / "packaging/mirror-sync").read_text(encoding="utf-8")
+    (folder / "mirror-sync").write_text(
+        script.replace("/etc/mirror-sync\n", f"{etc}\n").replace("/opt/mirror-sync/bin/mirror-sync", "env -0"),
+        encoding="utf-8",
+    )
+    command = (program("env"), "-i", *(f"{name}={value}" for name, value in caller.items()), program("sh"))
+    lines = ran(*command, folder / "mirror-sync").split("\0")
+    told = dict(line.partition("=")[::2] for line in lines if line)
+    return {name: value for name, value in told.items() if name not in {"PWD", "OLDPWD", "SHLVL", "_"}}
 
 
 def program_in(venv: Path, *arguments: str | Path) -> str:
@@ -243,9 +288,7 @@ def test_every_unit_is_ended_before_its_file_goes(argument: str, ended: bool, tm
     if ended:
         disable, now, *units = said.read_text(encoding="utf-8").split()
         assert (disable, now) == ("disable", "--now")
-        assert set(units) == {
-            unit.name for kind in ("service", "timer") for unit in (TOP / "systemd").glob(f"*.{kind}")
-        }
+        assert set(units) == {unit.name for kind in ("service", "timer") for unit in UNITS.glob(f"*.{kind}")}
 
 
 def newer(package: Path, folder: Path) -> Path:
