@@ -42,12 +42,13 @@ REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 class Refill:
     """How far this process has filled a target's index from what is published there: by one walk, that all wait for.
 
-    `heard` are the repos that are walked to their end: a walk that fails is gone on with. `failed` counts those.
+    `walked` are the repos whose snapshots were walked to their end: a walk that failed is gone on with behind these.
+    `failed` counts the walks that did.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.heard: set[Repo] = set()
+        self.walked: set[Repo] = set()
         self.failed = 0
 
 

@@ -28,7 +28,7 @@ from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.faults import to_outcome
-from mirror_sync.engine.known_contents import hear, holds, learn
+from mirror_sync.engine.known_contents import holds, remember_claimed, remember_proved
 from mirror_sync.engine.published import Stamp, change_refs, pinned_remark, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
@@ -354,7 +354,7 @@ class SnapshotMaker:
             )
         published_at = job_run.context.now()
         if change.root is None:
-            hear(job_run.target, change.listing)
+            remember_claimed(job_run.target, change.listing)
         task, commit = change.task, change.resolved.commit
         if now.pins(task.revision):  # by now, also where a person was quicker than this sync
             pinned = pinned_remark(job_run.target.store, task.repo, now, commit, fetched=True)
@@ -451,7 +451,7 @@ def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> None:
         return stored
 
     def landed(some: Collection[Landed]) -> None:
-        learn(target, {stored.oid: stored.digest for _, stored in some if stored.oid is not None})
+        remember_proved(target, {stored.oid: stored.digest for _, stored in some if stored.oid is not None})
         listing.landed((number, stored.digest) for number, stored in some)
 
     large = Stream(job_run.large_files, listing.fetch_above(part), *_LARGE)
