@@ -21,6 +21,7 @@ from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.work import WorkItem
 from mirror_sync.engine.memory_budget import MemoryBudget
@@ -163,7 +164,7 @@ class RunContext:
     sleep: Callable[[float], None] | None = None
     executor: RepoExecutor | None = None
     own: Callable[[Job], Source | None] = lambda job: None
-    last_check: Callable[[RepoReport], LastCheck | None] = lambda report: None
+    last_check: Callable[[Subject], LastCheck | None] = lambda subject: None
     portion: Portion = field(default_factory=Portion, repr=False, compare=False)
     remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
     stages: MoreStages = MoreStages()

@@ -86,7 +86,7 @@ class Inspection:
 
         Gives all verdicts, the files in which something was found, and whether a scan failed. Raises as `inspect` does.
         """
-        memory = InspectionMemory(change.read_cache, anew=True)
+        memory = InspectionMemory(change.read_cache, rescan=True)
         files = inspected(change, findings_of_base(change))
         self._classify(change, files, memory)
         reports = self._scanned(change, files, ScanList(), memory)

@@ -41,7 +41,7 @@ def gather(
     """
     seen: set[tuple[Repo, str]] = set()
     if job.only is not None:
-        context.source(job).anew(job.only)
+        context.source(job).forget_lists(job.only)
     expansion = _Expansion(context, run, job, jobs, before)
     yield from expansion.denied()
     for pattern in job.asked:

@@ -37,7 +37,7 @@ from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.closed_repos import may_need_closed_mark
 from mirror_sync.engine.sync.decide import Decider, run_stages
 from mirror_sync.engine.sync.held_notes import is_noted, noting
-from mirror_sync.engine.sync.judging import NO_SIDE, last_check_of
+from mirror_sync.engine.sync.judging import NO_SIDE
 from mirror_sync.engine.sync.publish import (
     amend_refs,
     assurance_of,
@@ -100,7 +100,7 @@ def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
     What waits or scans in this thread ends with this work item, as it would with a run.
     """
     task = work_item.task
-    context = replace(job_run.context, last_check=lambda report: work_item.last_check)
+    context = replace(job_run.context, last_check=lambda subject: work_item.last_check)
     job_run = job_run.at(context, job_run.target, work_item.jobs)
     with running(job_run.context.stop):
         return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
@@ -140,7 +140,7 @@ def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
     """
     if report.published is None or report.commit is None:
         return report
-    last = context.last_check(report)
+    last = context.last_check(report.subject)
     return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, last))
 
 
@@ -169,7 +169,7 @@ def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
             if job_run.context.executor is None:
                 return bring_up_to_date(job_run, task, found, tally)
             concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-            last_check = last_check_of(job_run.context, task)
+            last_check = job_run.context.last_check(task.subject)
             work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by, last_check)
             return tally.take(job_run.context.executor.bring(job_run.context, work_item))
     found = _noting(job_run, task, refs, found)
