@@ -232,8 +232,8 @@ def _all_of(context: RunContext, run: str, job: Job, error: Exception) -> list[U
 
 def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> TaskResult | Change:
     try:
-        task, _, seen = decider.check(task)
-        return seen if isinstance(seen, TaskResult) else decider.compare(task, seen)
+        task, _, checked = decider.check(task)
+        return checked if isinstance(checked, TaskResult) else decider.plan_change(task, checked)
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others

@@ -1,4 +1,4 @@
-"""What a snapshot is made by: stages, each of which adds to a `Change`, from an upstream's word to what is published.
+"""What a snapshot is made by: stages, each of which adds to a `Change`, from an upstream's word to a `Publication`.
 
     resolve     what the upstream has, beside what is published          engine/sync/decide.py
     judge       what may be published, by the rules of the job           engine/sync/decide.py
@@ -73,8 +73,7 @@ class Change:
     code: CodeCount | None = None  # and what of it runs code, by the names of its files
     put: Mapping[Sha256, int] = field(default_factory=dict)  # documents that were put for it, by their bytes
     attachments: Mapping[str, Attachment] = field(default_factory=dict)  # attach
-    assurance: Assurance = Assurance()  # publish: what is known of what is published,
-    published_at: str | None = None  # and when it was, in ISO 8601
+    assurance: Assurance = Assurance()  # publish: what is known of it beside its files
 
     @property
     def moves(self) -> bool:
@@ -98,16 +97,25 @@ class Change:
         settled = verdict if self.candidate is None else self.candidate.settled(verdict)
         return replace(self, judgement=self.judgement.joined(settled))
 
-    def attesting(self, told: Attested) -> Change:
+    def attesting(self, attested: Attested) -> Change:
         """The same with what another mirror has said and signed of it, which allows nothing that is refused here."""
-        whole = (told.files, told.size) == (self.listing.count, self.listing.size)
-        more = told.attachments(whole=whole)
-        judgement = Judgement((*self.judgement.verdicts, *told.judged))
+        whole = (attested.files, attested.size) == (self.listing.count, self.listing.size)
+        more = attested.attachments(whole=whole)
+        judgement = Judgement((*self.judgement.verdicts, *attested.judged))
         return replace(self, judgement=judgement, attachments={**self.attachments, **more})
 
     def attached(self, name: str, body: bytes) -> Change:
         """The same with a document more, which the root will name; `name` as document_format.word says."""
         return replace(self, attachments={**self.attachments, name: Document.of(body)})
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A change that readers see: `refs` as they were put, `at` when they stood there, in ISO 8601."""
+
+    change: Change
+    refs: Refs
+    at: str
 
 
 Stage = Callable[[Change], Change | TaskResult]

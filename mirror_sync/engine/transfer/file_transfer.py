@@ -17,8 +17,6 @@ from mirror_sync.engine.transfer.multipart import LargeFiles
 from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.errors import IntegrityError, Interrupted
 
-__all__ = ["FileOrigin", "Transfer"]
-
 _ATTEMPTS = 3  # wrong bytes may be a proxy's or a disk's fault of the moment
 
 

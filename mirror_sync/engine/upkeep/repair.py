@@ -31,8 +31,7 @@ from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
-from mirror_sync.engine.transfer.file_read import ByteCount
-from mirror_sync.engine.transfer.file_transfer import FileOrigin
+from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.upkeep.piece_repair import PieceRepair
 from mirror_sync.engine.walk import Place
 from mirror_sync.errors import (
@@ -180,7 +179,7 @@ class Repair:
         resolved = job_run.source.resolve(repo, commit)
         with target.lock(repo):
             seen = Seen(resolved, read_refs(target.store, repo))
-            report = bring_up_to_date(job_run, task, seen, ByteCount(), anew=True)
+            report = bring_up_to_date(job_run, task, seen, ByteCount(), rebuild=True)
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
     def _job_run(self, job: Job) -> JobRun:
