@@ -143,15 +143,15 @@ class RunContext:
 
     `stages` are those of every snapshot beside the engine's own: the machines of a cluster are given the same.
 
-    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` remembers the
-    last check of what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` gives the
+    last check of a subject that is known. `portion`: what this process may take of the limits of bandwidth. `actor` has
     done what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by
     which it is done; None where there is none. `demand` gives what readers of a target asked for, by how many; None
     where nobody counted, and DocumentError where that cannot be read. `tokens` are those of readers; None where there
     are none, or nobody can tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of
-    a job are worked on by the threads of this process. `reads`: who is known to read a target now, counted when it is
-    asked. `wanted_now`: the repos that a person has asked this run for, or a
-    reader a front of the daemon, which told it.
+    a job are worked on by the threads of this process. `reads` counts who reads a target now, when it is asked.
+    `wanted_now`: the repos that a person's command names for this run, and those that readers asked the daemon's fronts
+    for not long ago.
     """
 
     sources: Mapping[str, Source]

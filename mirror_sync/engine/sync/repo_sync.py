@@ -99,10 +99,34 @@ def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
         if isinstance(checked, Seen):
             report = _bring_locked(job_run, named, checked, tally)
         else:
-            report = report_of(named, _noted(job_run, named, refs, checked))
+            report = report_of(named, _note_down(job_run, named, refs, checked))
     except Exception as error:  # whatever stops one repo must not stop the others
         report = _failed_report(job_run, task, tally, error)
     return _measured(report, tally, started)
+
+
+def _bring_locked(job_run: JobRun, task: Task, seen: Seen, tally: ByteCount) -> RepoReport:
+    """Bring what has changed while the repo is locked, here or on another machine."""
+    with job_run.target.lock(task.repo):
+        if not _may_be_refused(seen):
+            seen = _forget_absence(job_run, task, seen)
+        if job_run.context.executor is None:
+            return bring_up_to_date(job_run, task, seen, tally)
+        concerned = owners(job_run.jobs, job_run.target.name, task.repo)
+        last_check = job_run.context.last_check(task.subject)
+        work_item = WorkItem(job_run.run, task, seen, concerned, job_run.context.by, last_check)
+        return tally.take(job_run.context.executor.bring(job_run.context, work_item))
+
+
+def _note_down(job_run: JobRun, task: Task, refs: Refs, result: TaskResult) -> TaskResult:
+    """Let refs.json and aliases say what a check came to that brings nothing; returns it as it came out."""
+    result = _with_held_note(job_run, task, refs, result)
+    if result.edit is not None:
+        with job_run.target.lock(task.repo):
+            result = _amend(job_run, task, result)
+    if result.outcome is RepoOutcome.UNCHANGED:
+        write_aliases(job_run.target, task)
+    return result
 
 
 def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
@@ -121,82 +145,6 @@ def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
     return _measured(report, tally, started)
 
 
-def _failed_report(job_run: JobRun, task: Task, tally: ByteCount, error: Exception) -> RepoReport:
-    """Raises Interrupted where nothing was being brought yet."""
-    if not isinstance(error, Interrupted):
-        return report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.requested, error))
-    if tally.commit is None:
-        raise error
-    return interrupted_report(task, tally)
-
-
-def _measured(report: RepoReport, tally: ByteCount, started: float) -> RepoReport:
-    return replace(
-        report,
-        seconds=round(time.monotonic() - started, 3),
-        fetched_files=tally.fetched_files,
-        fetched_bytes=tally.fetched_bytes,
-        resumed_bytes=tally.resumed_bytes,
-    )
-
-
-def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
-    """Of a repo that was being brought when the run was stopped."""
-    kept = tally.fetched_bytes + tally.resumed_bytes
-    reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
-    return report_of(task, TaskResult(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
-
-
-def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
-    """The same of what was published, with how long its readers waited for it; see `freshness.lag`.
-
-    For the machine that runs the job, wherever the repo was synced: that one alone remembers earlier checks.
-    """
-    if report.published is None or report.commit is None:
-        return report
-    last = context.last_check(report.subject)
-    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, last))
-
-
-def report_of(item: Task | Unlisted, result: TaskResult) -> RepoReport:
-    detail = f"; {result.reason}" if result.reason else ""
-    return RepoReport(
-        *item.subject.parts,
-        outcome=result.outcome,
-        commit=result.commit,
-        reason=f"goes by {item.repo} here{detail}" if isinstance(item, Task) and item.requested_as else result.reason,
-        code=result.code,
-        files=result.files,
-        bytes=result.size,
-        assurance=result.assurance,
-        unconfirmed=result.unconfirmed,
-    )
-
-
-def _bring_locked(job_run: JobRun, task: Task, seen: Seen, tally: ByteCount) -> RepoReport:
-    """Bring what has changed while the repo is locked, here or on another machine."""
-    with job_run.target.lock(task.repo):
-        if not _may_be_refused(seen):
-            seen = _without_absence(job_run, task, seen)
-        if job_run.context.executor is None:
-            return bring_up_to_date(job_run, task, seen, tally)
-        concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-        last_check = job_run.context.last_check(task.subject)
-        work_item = WorkItem(job_run.run, task, seen, concerned, job_run.context.by, last_check)
-        return tally.take(job_run.context.executor.bring(job_run.context, work_item))
-
-
-def _noted(job_run: JobRun, task: Task, refs: Refs, result: TaskResult) -> TaskResult:
-    """What a check came to that brings nothing, when refs.json and aliases say of it what they have to."""
-    result = _with_held_note(job_run, task, refs, result)
-    if result.edit is not None:
-        with job_run.target.lock(task.repo):
-            result = _amend(job_run, task, result)
-    if result.outcome is RepoOutcome.UNCHANGED:
-        write_aliases(job_run.target, task)
-    return result
-
-
 def bring_up_to_date(
     job_run: JobRun, task: Task, seen: Seen, tally: ByteCount, *, rebuild: bool = False, tries: int = _TRIES
 ) -> RepoReport:
@@ -207,7 +155,7 @@ def bring_up_to_date(
     try:
         planned = decider.plan_change(task, seen)
         if isinstance(planned, Change) or not _is_refusal(planned):
-            seen = _without_absence(job_run, task, seen)
+            seen = _forget_absence(job_run, task, seen)
         if isinstance(planned, Change):
             with closing(planned.listing), SnapshotMaker(job_run, tally, guard) as maker:
                 ended = maker.make(planned)
@@ -241,7 +189,7 @@ def _is_refusal(result: TaskResult) -> bool:
     return result.edit is not None or (result.code == Gated.code and not result.verdicts)
 
 
-def _without_absence(job_run: JobRun, task: Task, seen: Seen) -> Seen:
+def _forget_absence(job_run: JobRun, task: Task, seen: Seen) -> Seen:
     """Forget that the upstream did not give the repo, as soon as it does: before anything that may hold it, or fail.
 
     Else the day after which it is withdrawn would count on through that, and one more answer would be enough. The note
@@ -375,21 +323,6 @@ class SnapshotMaker:
         return Publication(change, refs, published_at)
 
 
-def _published_report(publication: Publication, tally: ByteCount) -> RepoReport:
-    change, resolved = publication.change, publication.change.resolved
-    reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
-    code = unconfirmed_code(resolved) or (PINNED if publication.refs.pins(change.task.revision) else "")
-    result = TaskResult(RepoOutcome.PUBLISHED, resolved.commit, reason, code, change.files, change.size)
-    return replace(
-        report_of(change.task, result),
-        reused_files=max(0, change.files - tally.fetched_files),
-        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
-        committed=change.committed if moment(change.committed) else None,
-        published=publication.at,
-        assurance=change.assurance,
-    )
-
-
 def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
     """The upstream's own name for the revision; a commit asked for by its id needs none."""
     if CommitId.matches(task.revision):
@@ -446,3 +379,70 @@ def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> None:
 
     large = Stream(job_run.large_files, listing.fetch_above(part), *_LARGE)
     bring_all(bring, landed, large, Stream(job_run.files, listing.fetch_up_to(part), *_SMALL))
+
+
+def _published_report(publication: Publication, tally: ByteCount) -> RepoReport:
+    change, resolved = publication.change, publication.change.resolved
+    reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
+    code = unconfirmed_code(resolved) or (PINNED if publication.refs.pins(change.task.revision) else "")
+    result = TaskResult(RepoOutcome.PUBLISHED, resolved.commit, reason, code, change.files, change.size)
+    return replace(
+        report_of(change.task, result),
+        reused_files=max(0, change.files - tally.fetched_files),
+        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
+        committed=change.committed if moment(change.committed) else None,
+        published=publication.at,
+        assurance=change.assurance,
+    )
+
+
+def _failed_report(job_run: JobRun, task: Task, tally: ByteCount, error: Exception) -> RepoReport:
+    """Raises Interrupted where nothing was being brought yet."""
+    if not isinstance(error, Interrupted):
+        return report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.requested, error))
+    if tally.commit is None:
+        raise error
+    return interrupted_report(task, tally)
+
+
+def _measured(report: RepoReport, tally: ByteCount, started: float) -> RepoReport:
+    return replace(
+        report,
+        seconds=round(time.monotonic() - started, 3),
+        fetched_files=tally.fetched_files,
+        fetched_bytes=tally.fetched_bytes,
+        resumed_bytes=tally.resumed_bytes,
+    )
+
+
+def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
+    """Of a repo that was being brought when the run was stopped."""
+    kept = tally.fetched_bytes + tally.resumed_bytes
+    reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
+    return report_of(task, TaskResult(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
+
+
+def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
+    """The same of what was published, with how long its readers waited for it; see `freshness.lag`.
+
+    For the machine that runs the job, wherever the repo was synced: that one alone remembers earlier checks.
+    """
+    if report.published is None or report.commit is None:
+        return report
+    last = context.last_check(report.subject)
+    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, last))
+
+
+def report_of(item: Task | Unlisted, result: TaskResult) -> RepoReport:
+    detail = f"; {result.reason}" if result.reason else ""
+    return RepoReport(
+        *item.subject.parts,
+        outcome=result.outcome,
+        commit=result.commit,
+        reason=f"goes by {item.repo} here{detail}" if isinstance(item, Task) and item.requested_as else result.reason,
+        code=result.code,
+        files=result.files,
+        bytes=result.size,
+        assurance=result.assurance,
+        unconfirmed=result.unconfirmed,
+    )
