@@ -140,8 +140,8 @@ class Inspection:
             digest, found = held.get(one.file.path, ("", None))
             one.found = found if digest == one.file.sha256 else None
         left = [one for one in left if one.found is None]
-        for one, told in zip(left, self._spread(lambda one: _class_of(change, one), left), strict=True):
-            one.found = told
+        for one, classified in zip(left, self._spread(lambda one: _class_of(change, one), left), strict=True):
+            one.found = classified
 
     def _spread(self, call: Callable[[InspectedFile], T], files: Iterable[InspectedFile]) -> Iterator[T]:
         """As map does, by some threads, each of which ends with the run; no more wait than a batch."""

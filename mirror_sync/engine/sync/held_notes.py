@@ -53,7 +53,7 @@ def with_held_note(
         return result
     _remember(target, task.repo, note)
     others = held_commits(after) if len(held_commits(after)) >= MOST_HELD else ()
-    since = {one: told.since for one in others if (told := _read(target, task.repo, after, one)) is not None}
+    since = {one: other.since for one in others if (other := _read(target, task.repo, after, one)) is not None}
     documents = (*(() if result.edit is None else result.edit.documents), document)
     noted = with_note(after, note, document.digest, since)
     if shut:
