@@ -1,6 +1,7 @@
 """What a snapshot is made by: stages, each of which adds to a `Change`, from an upstream's word to a `Publication`.
 
     resolve     what the upstream has, beside what is published          engine/sync/decide.py
+    reuse       ends what is unchanged; finds the commit's own snapshot  engine/sync/decide.py
     judge       what may be published, by the rules of the job           engine/sync/decide.py
     recall      what an earlier inspection has found of the commit       engine/inspection
     plan        what has to be fetched for it, and what is there         engine/sync/decide.py
@@ -11,8 +12,8 @@
                                                                          by wiring/stages.py
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
 
-One that is published already, onto which a name is to move (`Change.moves`), goes through resolve, recall, revisit
-(what `inspect` says of it by the policy of today) and publish.
+One that is published already, onto which a name is to move (`Change.moves`), goes through resolve, reuse, recall,
+revisit (what `inspect` says of it by the policy of today) and publish.
 
 A stage returns the change with what it adds, or what ends it (`TaskResult`). An objection among the verdicts ends it
 too, whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.
@@ -42,7 +43,7 @@ from mirror_sync.scratch.file_table import FileTable, ManifestView
 class Change:
     """A commit on its way to be published in `store`, as far as its stages came; a field says which one adds it first.
 
-    `root` is set from `resolve` on where its snapshot exists already and only a ref must move. `relies_on` is the
+    `root` is set from `reuse` on where its snapshot exists already and only a ref must move. `relies_on` is the
     published snapshot whose blobs are taken for granted: the base, or the commit's own. `remark` is what a report
     should say of it, in one line.
 

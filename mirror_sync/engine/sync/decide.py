@@ -176,7 +176,7 @@ class Decider:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
         These are the first stages of a snapshot, which put nothing. One that is published already needs no more than
-        `resolve`, and `recall` where a name is to move onto it. Raises UpstreamError, StoreError,
+        resolve and reuse, and recall where a name is to move onto it. Raises UpstreamError, StoreError,
         SelectionConflict, UnsafePath, Interrupted.
         """
         change = Change(task, self.target.store, self.target.read_cache, seen.resolved, seen.refs)

@@ -67,7 +67,7 @@ class Repair:
     def __init__(self, context: RunContext, jobs: Sequence[Job]) -> None:
         self._context, self._jobs = context, jobs
         self._run = uuid.uuid4().hex[:12]
-        self._benches: dict[str, JobRun] = {}
+        self._job_runs: dict[str, JobRun] = {}
         self._open = ExitStack()
         self._tried: dict[tuple[str, Repo, CommitId | None], str] = {}
         self._otherwise: dict[str, dict[Repo, list[tuple[Job, Repo]]]] = {}  # by target
@@ -183,10 +183,10 @@ class Repair:
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
     def _job_run(self, job: Job) -> JobRun:
-        if job.name not in self._benches:
+        if job.name not in self._job_runs:
             job_run = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
-            self._benches[job.name] = replace(job_run, verb=Verb.REPAIR)
-        return self._benches[job.name]
+            self._job_runs[job.name] = replace(job_run, verb=Verb.REPAIR)
+        return self._job_runs[job.name]
 
 
 def _without(refs: Refs, documents: Collection[tuple[str, Sha256]]) -> Refs:
