@@ -172,6 +172,52 @@ class Decider:
             return self.gone_repos.rule_on_absence(task, refs, error)
         return self._compare_commit(task, refs, resolved)
 
+    def _compare_commit(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
+        """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
+        turned = self.gone_repos.turned(task, refs, resolved)
+        if turned is not None:
+            return self.with_closed_mark(task, refs, resolved, turned).with_source(resolved)
+        judged = self.judge.at_check(task, refs, resolved)
+        if judged.objection is None:
+            ended = self._unchanged(task, refs, resolved)
+        else:
+            published = refs.commit_of(task.revision) is not None
+            ended = stopped(resolved, judged, judged.objection, published=published)
+        if ended is None:
+            return Seen(resolved, refs)
+        ended = replace(ended, edit=_without_absence(refs))
+        return self.with_closed_mark(task, refs, resolved, ended).with_source(resolved)
+
+    def with_closed_mark(self, task: Task, refs: Refs, resolved: Resolved, result: TaskResult) -> TaskResult:
+        """The same with what refs.json has to say of who may read the repo: see closed_repos.py."""
+        return with_closed_mark(self.published_view, task, refs, resolved, result)
+
+    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
+        pinned = refs.pins(task.revision)
+        name = resolved.commit if pinned else task.revision
+        digest = refs.root_of(name)
+        if self.rebuild or digest is None or refs.commit_of(name) != resolved.commit:
+            return None
+        root = self.published_view.root(task.repo, name, digest)
+        if root is None or root.selection != task.job.selection or not root.is_from(resolved.provenance):
+            return None
+        remark, commit = remarks(resolved), resolved.commit
+        shown, facts = commit, root
+        if pinned:
+            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task.repo, refs, commit))))
+            shown, facts = self._kept_main(task, refs) or (commit, root)
+        code = unconfirmed_code(resolved) or (PINNED if pinned else "")
+        of = facts.files, facts.size
+        return TaskResult(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
+
+    def _kept_main(self, task: Task, refs: Refs) -> tuple[CommitId, RootFacts] | None:
+        """What a pinned main stands for, and what is known of that; None where it cannot be read."""
+        commit, digest = refs.commit_of(task.revision), refs.root_of(task.revision)
+        if commit is None or digest is None:
+            return None
+        facts = self.published_view.root(task.repo, task.revision, digest)
+        return None if facts is None else (commit, facts)
+
     def plan_change(self, task: Task, seen: Seen) -> TaskResult | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
@@ -282,52 +328,6 @@ class Decider:
         expect_bytes(file for _, file in listing.fetch_without_bytes())
         plan = Plan(*listing.to_fetch, *leaving)
         return replace(change, relies_on=base, plan=plan, files=listing.count, size=listing.size)
-
-    def _compare_commit(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
-        """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
-        turned = self.gone_repos.turned(task, refs, resolved)
-        if turned is not None:
-            return self.with_closed_mark(task, refs, resolved, turned).with_source(resolved)
-        judged = self.judge.at_check(task, refs, resolved)
-        if judged.objection is None:
-            ended = self._unchanged(task, refs, resolved)
-        else:
-            published = refs.commit_of(task.revision) is not None
-            ended = stopped(resolved, judged, judged.objection, published=published)
-        if ended is None:
-            return Seen(resolved, refs)
-        ended = replace(ended, edit=_without_absence(refs))
-        return self.with_closed_mark(task, refs, resolved, ended).with_source(resolved)
-
-    def with_closed_mark(self, task: Task, refs: Refs, resolved: Resolved, result: TaskResult) -> TaskResult:
-        """The same with what refs.json has to say of who may read the repo: see closed_repos.py."""
-        return with_closed_mark(self.published_view, task, refs, resolved, result)
-
-    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
-        pinned = refs.pins(task.revision)
-        name = resolved.commit if pinned else task.revision
-        digest = refs.root_of(name)
-        if self.rebuild or digest is None or refs.commit_of(name) != resolved.commit:
-            return None
-        root = self.published_view.root(task.repo, name, digest)
-        if root is None or root.selection != task.job.selection or not root.is_from(resolved.provenance):
-            return None
-        remark, commit = remarks(resolved), resolved.commit
-        shown, facts = commit, root
-        if pinned:
-            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task.repo, refs, commit))))
-            shown, facts = self._kept_main(task, refs) or (commit, root)
-        code = unconfirmed_code(resolved) or (PINNED if pinned else "")
-        of = facts.files, facts.size
-        return TaskResult(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
-
-    def _kept_main(self, task: Task, refs: Refs) -> tuple[CommitId, RootFacts] | None:
-        """What a pinned main stands for, and what is known of that; None where it cannot be read."""
-        commit, digest = refs.commit_of(task.revision), refs.root_of(task.revision)
-        if commit is None or digest is None:
-            return None
-        facts = self.published_view.root(task.repo, task.revision, digest)
-        return None if facts is None else (commit, facts)
 
     def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> tuple[Sieve, Unproved | None]:
         """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
