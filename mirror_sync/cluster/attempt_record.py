@@ -15,7 +15,7 @@ from mirror_sync.cluster.messages import (
     Claimed,
     Envelope,
     EventTold,
-    Learned,
+    Indexed,
     Lookup,
     Message,
     Noted,
@@ -165,9 +165,9 @@ class AttemptRecord:
                     self._target.notes.forget(key) if note is None else self._target.notes.save(key, note)
             case Released(key) if key in self._claims:
                 self._claims.pop(key).close()
-            case Learned(pairs, proved):
+            case Indexed(pairs, proved):
                 with suppress(StoreError):  # as above
-                    self._target.index.learn(pairs) if proved else self._target.index.hear(pairs)
+                    self._target.index.remember(pairs, proved=proved)
             case Remembered(name, version, body):
                 with suppress(StoreError):  # as above: it is read again
                     self._target.read_cache.remember(name, version, body)
@@ -178,8 +178,7 @@ class AttemptRecord:
         """None where the state folder cannot be used: the worker does without."""
         with suppress(StoreError):
             if isinstance(question, Lookup):
-                index = self._target.index
-                return index.known(question.oids) if question.proved else index.told(question.oids)
+                return self._target.index.known(question.oids, proved=question.proved)
             if isinstance(question, Recall):
                 return self._target.read_cache.recall(question.name, question.version)
             return self._claim(question.key)

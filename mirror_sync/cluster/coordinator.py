@@ -89,7 +89,7 @@ class _Coordinator:
     def bring(self, context: RunContext, work_item: WorkItem, sides: Mapping[str, str]) -> RepoReport:
         """`sides` are the names of the work item's upstream and target, with what these are here."""
         target = context.targets[work_item.task.job.target]
-        known_contents.known(target, (), context.go_on)  # by one walk, for which all wait: workers ask for it
+        known_contents.known_digests(target, (), context.go_on)  # by one walk, for which all wait: workers ask for it
         record = AttemptRecord(context.tell, target, work_item, self._link.reply)
         try:
             for _ in range(_RETURNS):

@@ -65,8 +65,8 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
-class Learned:
-    """`proved`: the bytes were hashed both ways; else a listing says so."""
+class Indexed:
+    """What is to be kept by git id, as `ports.ContentIndex.remember` has it."""
 
     pairs: Mapping[GitOid, Sha256]
     proved: bool
@@ -90,7 +90,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """Which of these contents are known by their git ids, or told of where they are not (`proved` false)?"""
+    """Which of these contents are known by their git ids, as `ports.ContentIndex.known` has it?"""
 
     oids: tuple[GitOid, ...]
     proved: bool
@@ -134,7 +134,7 @@ class Refused:
     why: str
 
 
-Message = TakenUp | EventTold | Noted | Released | Learned | Remembered | Question
+Message = TakenUp | EventTold | Noted | Released | Indexed | Remembered | Question
 Answer = Claimed | Mapping[GitOid, Sha256] | bytes | None
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mirror_sync.cluster.attempt import Attempt
-from mirror_sync.cluster.messages import Claim, Claimed, Learned, Lookup, Noted, Recall, Released, Remembered
+from mirror_sync.cluster.messages import Claim, Claimed, Indexed, Lookup, Noted, Recall, Released, Remembered
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.manifest import Content
 from mirror_sync.domain.digest import GitOid, Sha256
@@ -75,22 +75,7 @@ class RemoteIndex:
     def __init__(self, attempt: Attempt) -> None:
         self._attempt = attempt
 
-    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        return self._ask(oids, proved=True)
-
-    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        return self._ask(oids, proved=False)
-
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._attempt.say(Learned(dict(pairs), proved=True))
-
-    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._attempt.say(Learned(dict(pairs), proved=False))
-
-    def mark_complete(self) -> None:
-        pass
-
-    def _ask(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
+    def known(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
         found: dict[GitOid, Sha256] = {}
         wanted = list(oids)
         for start in range(0, len(wanted), _AT_ONCE):
@@ -99,6 +84,12 @@ class RemoteIndex:
                 raise StoreUnavailable("the coordinator does not answer what it knows by git id")
             found.update(answer)
         return found
+
+    def remember(self, pairs: Mapping[GitOid, Sha256], *, proved: bool) -> None:
+        self._attempt.say(Indexed(dict(pairs), proved))
+
+    def mark_complete(self) -> None:
+        pass
 
 
 class RemoteReadCache:

@@ -1,4 +1,4 @@
-"""Files that people keep and commands change, decisions.yaml and tokens.yaml: one change at a time, each whole."""
+"""What people keep and commands change, jobs.yaml, decisions.yaml, tokens.yaml: one change at a time, each whole."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from pathlib import Path
 from mirror_sync.errors import UsageError
 from mirror_sync.owners import cause, whose
 
-_MODE = 0o644  # of a new one: neither holds a secret, and fronts of other users read tokens.yaml
+_MODE = 0o644  # of a new decisions.yaml or tokens.yaml: they hold no secret, and fronts of other users read tokens
 
 
 @contextmanager
 def alone_at(path: Path) -> Iterator[None]:
-    """Two that change it at once do so one after the other. OSError where the folder is not there."""
+    """One changes a file of this folder at a time, in any process. OSError where the folder is not there."""
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -28,7 +28,7 @@ def alone_at(path: Path) -> Iterator[None]:
 
 
 def replace_file(path: Path, body: bytes) -> None:
-    """In one step, on the disk then; whose it was and who may read it stays. UsageError where that cannot be."""
+    """In one step, once its bytes are on the disk; owner and mode stay. UsageError where that cannot be."""
     young = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         descriptor = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

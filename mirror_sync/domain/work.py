@@ -1,6 +1,6 @@
 """What there is to do: a revision of a repo, what could not be expanded, and what whoever brings one must be told.
 
-And what was decided about it, before anything of it is done: nothing (`TaskResult`), or a plan.
+And what becomes of it: a result that says how it ended, or, while it has not, what was seen and is planned.
 """
 
 from __future__ import annotations
@@ -64,12 +64,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """Something that a job names and that could not be expanded, or stands for nothing; `found` says why."""
+    """Something that a job names and that could not be expanded, or stands for nothing; `result` says why."""
 
     job: Job
     pattern: RepoPattern
     revision: str
-    found: TaskResult
+    result: TaskResult
 
     @property
     def subject(self) -> Subject:
@@ -120,11 +120,12 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class TaskResult:
-    """What a task ended with before a snapshot was made: unchanged, refused, held, failed, interrupted, or a name that
-    was moved alone, with the reason; `verdicts` of all rules that were asked.
+    """How a task ended, or part of a job that makes none: its outcome, why in one line, and the `code` of that.
 
-    `assurance` is what is known of the snapshot that is published. `unconfirmed`: see `RepoReport`. `closed`: the
-    upstream gives the repo to some people only. `answer` of the upstream is what it rests on; None for none.
+    `commit` is the one that it is about, None for none; `files` and `size` are those of its snapshot, and `assurance`
+    is what is known of that. `edit` is what refs.json has to say of it, where that is to be written yet. `verdicts`
+    are those of all rules that were asked. `unconfirmed`: see `RepoReport`. `closed`: the upstream gives the repo to
+    some people only. `answer` is the upstream's, on which it rests; None for none.
     """
 
     outcome: RepoOutcome
@@ -148,7 +149,7 @@ class TaskResult:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A revision that has to be compared: what the upstream said of it, and what refs.json said then."""
+    """A revision of which a check found that it has changed: what the upstream said of it, and refs.json, then."""
 
     resolved: Resolved
     refs: Refs
@@ -204,12 +205,12 @@ def remarks(resolved: Resolved) -> str:
     """What a report adds of a repo that is well."""
     renamed = f"renamed upstream to {resolved.canonical}" if resolved.renamed else ""
     fallback = resolved.fallback
-    told = (
+    source = (
         f"as {fallback.endpoint} has it, while the first of endpoints did not answer"
         if fallback and fallback.silent
         else ""
     )
-    return "; ".join(filter(None, (renamed, resolved.remark, told)))
+    return "; ".join(filter(None, (renamed, resolved.remark, source)))
 
 
 def unconfirmed_code(resolved: Resolved) -> str:

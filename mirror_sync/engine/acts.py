@@ -70,12 +70,12 @@ def decisions_recorded(context: RunContext, target: Target, run: str, job: Job) 
     """
     name = f"decisions {job.name}"
     mine = [one for one in job.decisions.every if one.pattern.is_glob or job.means(one.pattern.repo)]
-    now = {sha256(repr(replace(one, place="")).encode()).hexdigest()[:16]: one for one in mine}
+    current = {sha256(repr(replace(one, place="")).encode()).hexdigest()[:16]: one for one in mine}
     known = target.audit.state(name)
-    new = [one for digest, one in now.items() if digest not in known.split()]
+    new = [one for digest, one in current.items() if digest not in known.split()]
     if new:
         _record(context, target, [_decision(target, job, run, one) for one in new])
-    target.audit.remember(name, " ".join(now))
+    target.audit.remember(name, " ".join(current))
 
 
 def tokens_recorded(context: RunContext, target: Target, run: str) -> None:
@@ -88,11 +88,11 @@ def tokens_recorded(context: RunContext, target: Target, run: str) -> None:
     if tokens is None:
         return
     known = target.audit.state(_TOKENS).split()
-    now = [mark for one in tokens for mark in _marks(one)]
+    current = [mark for one in tokens for mark in _marks(one)]
     acts = [_token(target, run, one, mark) for one in tokens for mark in _marks(one) if mark not in known]
     if acts:
         _record(context, target, acts)
-    target.audit.remember(_TOKENS, " ".join(now))
+    target.audit.remember(_TOKENS, " ".join(current))
 
 
 def _marks(one: AccessToken) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.work import WorkItem
 from mirror_sync.engine.memory_budget import MemoryBudget
@@ -42,12 +43,13 @@ REPOS_AT_ONCE = 4  # of a job; each may hold one listing in memory
 class Refill:
     """How far this process has filled a target's index from what is published there: by one walk, that all wait for.
 
-    `heard` are the repos that are walked to their end: a walk that fails is gone on with. `failed` counts those.
+    `walked` are the repos whose snapshots were walked to their end: a walk that failed is gone on with behind these.
+    `failed` counts the walks that did.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.heard: set[Repo] = set()
+        self.walked: set[Repo] = set()
         self.failed = 0
 
 
@@ -141,15 +143,15 @@ class RunContext:
 
     `stages` are those of every snapshot beside the engine's own: the machines of a cluster are given the same.
 
-    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` remembers the
-    last check of what a report is about. `portion`: what this process may take of the limits of bandwidth. `actor` has
+    `monotonic` counts seconds; `sleep` waits so many, or until the stop when it is None. `last_check` gives the
+    last check of a subject that is known. `portion`: what this process may take of the limits of bandwidth. `actor` has
     done what is done: each verb is told, and nothing is done for nobody. `config` is the digest of the jobs.yaml by
     which it is done; None where there is none. `demand` gives what readers of a target asked for, by how many; None
     where nobody counted, and DocumentError where that cannot be read. `tokens` are those of readers; None where there
     are none, or nobody can tell. `signer` is the fingerprint of the key that signs, empty for none. `repos_at_once` of
-    a job are worked on by the threads of this process. `reads`: who is known to read a target now, counted when it is
-    asked. `wanted_now`: the repos that a person has asked this run for, or a
-    reader a front of the daemon, which told it.
+    a job are worked on by the threads of this process. `reads` counts who reads a target now, when it is asked.
+    `wanted_now`: the repos that a person's command names for this run, and those that readers asked the daemon's fronts
+    for not long ago.
     """
 
     sources: Mapping[str, Source]
@@ -162,7 +164,7 @@ class RunContext:
     sleep: Callable[[float], None] | None = None
     executor: RepoExecutor | None = None
     own: Callable[[Job], Source | None] = lambda job: None
-    last_check: Callable[[RepoReport], LastCheck | None] = lambda report: None
+    last_check: Callable[[Subject], LastCheck | None] = lambda subject: None
     portion: Portion = field(default_factory=Portion, repr=False, compare=False)
     remembered: Callable[[str], frozenset[Repo]] = lambda target: frozenset()
     stages: MoreStages = MoreStages()

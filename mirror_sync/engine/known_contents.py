@@ -1,7 +1,7 @@
 """Which contents a target holds already, whoever published them: by its keys, and by the index of git ids.
 
 The index is a cache, rebuilt from what the target publishes: its faults cost a fetch, no repo. What is published was
-written by whoever may write there: it is told, and only bytes prove it. Decision 0029.
+written by whoever may write there: a listing claims the git id of a blob, and only bytes prove it. Decision 0029.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from mirror_sync.engine.context import Target
 from mirror_sync.engine.published import Mapper, mirrored_repos, read_refs
 from mirror_sync.engine.walk import Walk, pass_over
 from mirror_sync.errors import DocumentError, MirrorError, StoreError, StoreUnavailable
+from mirror_sync.ports.memory import ContentIndex
 from mirror_sync.ports.store import Store, read_document
 from mirror_sync.scratch.file_table import FileTable
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-_HEARD = 5000  # contents that are told of at once
+_BATCH = 5000  # contents that the index remembers at once
 _STATS_AT_ONCE = 1000  # that wait for their turn at once,
 _HANDED_OVER = 64  # in so many rows: more than any pool has threads
 _WORTH_A_LIST = 64  # stat calls, instead of which one list of a thousand keys may be enough
@@ -35,45 +36,49 @@ _READ = 1024 * 1024  # bytes between two checks of the stop event
 
 
 class Pairs(NamedTuple):
-    """Digests by git id: those that bytes have proved, and those that somebody has written into the target."""
+    """Digests by git id: those that bytes have proved, and those that listings in the target claim."""
 
     proved: Mapping[GitOid, Sha256]
-    told: Mapping[GitOid, Sha256]
+    claimed: Mapping[GitOid, Sha256]
 
 
-def known(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map) -> Pairs:
+def known_digests(target: Target, oids: Iterable[GitOid], go_on: Callable[[], None], mapper: Mapper = map) -> Pairs:
     """The digests of those contents that are known by their git id: none where the index cannot be used."""
     with suppress(StoreError):
         _fill(target, go_on, mapper)
     asked = [*oids]
     try:
-        proved = target.index.known(asked)
-        return Pairs(proved, target.index.told(oid for oid in asked if oid not in proved))
+        proved = target.index.known(asked, proved=True)
+        return Pairs(proved, target.index.known((oid for oid in asked if oid not in proved), proved=False))
     except StoreError:
         return Pairs({}, {})
 
 
-def hear(target: Target, listing: FileTable) -> None:
-    """Remember what a listing of ours says, if the index can be used: it may be taken over from an older one.
+def remember_claimed(target: Target, listing: FileTable) -> None:
+    """Remember what a listing of ours claims, if the index can be used: it may be taken over from an older one.
 
     Of a listing of many files, what it has of the one before is known mostly: then what is new is enough.
     """
     with suppress(StoreError):
-        known = listing.count > _HEARD and _knows(target, listing.sample_of_git_pairs())
+        known = listing.count > _BATCH and _knows(target.index, listing.sample_of_git_pairs())
         for some in listing.new_git_pairs() if known else listing.git_pairs():
-            target.index.hear(some)
+            target.index.remember(some, proved=False)
 
 
-def _knows(target: Target, pairs: Iterable[Mapping[GitOid, Sha256]]) -> bool:
+def _knows(index: ContentIndex, pairs: Iterable[Mapping[GitOid, Sha256]]) -> bool:
     """Whether the index has all of these."""
-    return all(some.items() <= {**target.index.told(some), **target.index.known(some)}.items() for some in pairs)
+
+    def has(some: Mapping[GitOid, Sha256]) -> bool:
+        return some.items() <= {**index.known(some, proved=False), **index.known(some, proved=True)}.items()
+
+    return all(map(has, pairs))
 
 
-def learn(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
+def remember_proved(target: Target, pairs: Mapping[GitOid, Sha256]) -> None:
     """Remember what bytes have proved, if the index can be used."""
     if pairs:
         with suppress(StoreError):
-            target.index.learn(pairs)
+            target.index.remember(pairs, proved=True)
 
 
 def _fill(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
@@ -86,32 +91,32 @@ def _fill(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
         if target.index.complete or target.refill.failed != failed:
             return
         try:
-            _hear_everything(target, go_on, mapper)
+            _remember_all_claimed(target, go_on, mapper)
         except MirrorError:
             target.refill.failed += 1
             raise
 
 
-def _hear_everything(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
-    """Walk every published snapshot once; a damaged one teaches nothing and stops nothing (`verify` names it).
+def _remember_all_claimed(target: Target, go_on: Callable[[], None], mapper: Mapper) -> None:
+    """Walk every published snapshot once; a damaged one gives nothing and stops nothing (`verify` names it).
 
     Raises StoreError where the index cannot be used, or the target cannot be read: the next call goes on from there.
     """
-    heard = target.refill.heard
+    walked = target.refill.walked
     walk = Walk(partial(read_document, target.store), pass_over, mapper, claims=True)
-    for repo in (repo for repo in mirrored_repos(target.store) if repo not in heard):
+    for repo in (repo for repo in mirrored_repos(target.store) if repo not in walked):
         found: dict[GitOid, Sha256] = {}
         for node in walk.repo(repo, _refs(target, repo)):
             go_on()
             if node.file is not None and node.file.pointer_size is None:
                 found[node.file.oid] = node.file.sha256
-            if len(found) >= _HEARD:
-                target.index.hear(found)
+            if len(found) >= _BATCH:
+                target.index.remember(found, proved=False)
                 found = {}
-        target.index.hear(found)
-        heard.add(repo)
+        target.index.remember(found, proved=False)
+        walked.add(repo)
     target.index.mark_complete()
-    heard.clear()  # the file may be lost, and must be filled anew
+    walked.clear()  # the index may be lost, and is filled from the first repo on then
 
 
 def _refs(target: Target, repo: Repo) -> Refs:
@@ -126,22 +131,22 @@ def present(
 ) -> dict[Content, Sha256]:
     """Those of these contents whose digest is known and whose blob is really there, in the promised size.
 
-    A blob that only a listing gives its git id is read, once: it proves the listing, or the file is fetched.
+    A blob whose git id is only claimed by a listing is read, once: it proves the listing, or the file is fetched.
     """
     by_oid = [content.promise for content in contents if isinstance(content.promise, GitOid)]
-    proved, told = known(target, by_oid, go_on, mapper) if by_oid else Pairs({}, {})
-    by_git = {**told, **proved}
+    proved, claimed = known_digests(target, by_oid, go_on, mapper) if by_oid else Pairs({}, {})
+    by_git = {**claimed, **proved}
     named = {content: digest for content in contents if (digest := _digest_of(content.promise, by_git))}
-    shown: dict[GitOid, Sha256] = {}
+    proved_now: dict[GitOid, Sha256] = {}
 
     def is_there(content: Content) -> bool:
         go_on()
         oid, digest = content.promise, named[content]
         if not isinstance(oid, GitOid) or oid in proved:
             return holds(target, digest, content.size)
-        if not _shows(target, digest, (oid, content.size), go_on):
+        if not _proves(target, digest, (oid, content.size), go_on):
             return False
-        shown[oid] = digest
+        proved_now[oid] = digest
         return True
 
     try:
@@ -150,7 +155,7 @@ def present(
         there = _mapped(mapper, is_there, asked)
         return {content: named[content] for content, found in zip(asked, there, strict=True) if found}
     finally:
-        learn(target, shown)
+        remember_proved(target, proved_now)
 
 
 def _listed(store: Store, asked: int) -> Collection[str] | None:
@@ -184,7 +189,7 @@ def holds(target: Target, digest: Sha256, size: int) -> bool:
     return stat is not None and stat.size == size
 
 
-def _shows(target: Target, digest: Sha256, promised: tuple[GitOid, int], go_on: Callable[[], None]) -> bool:
+def _proves(target: Target, digest: Sha256, promised: tuple[GitOid, int], go_on: Callable[[], None]) -> bool:
     """Whether a blob is of this digest and of that git id and size, by its bytes. A blob that cannot be read is not."""
     oid, left = promised
     content, chunk = ContentHash(left, oid), memoryview(bytearray(min(left + 1, _READ)))

@@ -83,7 +83,7 @@ def change_refs(target: Published, repo: Repo, change: Callable[[Refs], Refs | N
 
 def only_from(before: Refs, after: Refs) -> Callable[[Refs], Refs | None]:
     """For `change_refs`: this one in the place of that one, and nothing where something else stands there by now."""
-    return lambda now: after if now == before else None
+    return lambda current: after if current == before else None
 
 
 def put_refs(target: Published, repo: Repo, refs: Refs) -> Refs:

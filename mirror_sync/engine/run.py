@@ -78,7 +78,7 @@ def plan_jobs(context: RunContext, jobs: Sequence[Job], all_jobs: Sequence[Job])
             break
         freight = freights.setdefault(job.target, Freight(context.targets[job.target]))
         _plan_job(context, run, job, all_jobs, plans, freight)
-    targets = tuple(freight.told() for freight in freights.values())
+    targets = tuple(freight.total() for freight in freights.values())
     return PlanReport(tuple(plans), context.stop.is_set(), tuple(_costs(context, jobs, plans)), targets)
 
 
@@ -118,7 +118,7 @@ def _sync_job(
     def work(item: Task | Unlisted) -> RepoReport:
         context.go_on()
         report = (
-            report_of(item, item.found) if isinstance(item, Unlisted) else with_lag(context, sync_repo(job_run, item))
+            report_of(item, item.result) if isinstance(item, Unlisted) else with_lag(context, sync_repo(job_run, item))
         )
         try:
             hold_recorded(context, context.targets[job.target], run, report)
@@ -130,7 +130,7 @@ def _sync_job(
         return report
 
     try:
-        with _crew_at_work(context) as at_once, open_job_run(context, run, job, all_jobs) as job_run:
+        with _executor_at_work(context) as at_once, open_job_run(context, run, job, all_jobs) as job_run:
             find_withdrawn_lists(job_run.target)
             tokens_recorded(context, job_run.target, run)
             decisions_recorded(context, job_run.target, run, job)  # before anything is done by them
@@ -139,13 +139,13 @@ def _sync_job(
             return _for_each(context.stop, items, work, repos, at_once)
     except Exception as error:  # what stops one job must not stop the others
         for item in _all_of(context, run, job, error):
-            repos.append(report_of(item, item.found))
+            repos.append(report_of(item, item.result))
             context.tell(RepoFinished(run, repos[-1]))
         return 0
 
 
 @contextmanager
-def _crew_at_work(context: RunContext) -> Iterator[int]:
+def _executor_at_work(context: RunContext) -> Iterator[int]:
     """Yields how many repos of a job are worked on at once. Raises ClusterError when there is nobody to do it."""
     with nullcontext() if context.executor is None else context.executor.at_work(context):
         yield context.repos_at_once if context.executor is None else context.executor.at_once
@@ -157,12 +157,12 @@ def _plan_job(
     def work(item: Task | Unlisted) -> RepoPlan:
         context.go_on()
         if isinstance(item, Unlisted):
-            return _plan_of(item, item.found)
-        found = _decide(context, run, decider, item)
-        if isinstance(found, TaskResult):
-            return _plan_of(item, found, freight.take(item, found))
-        with closing(found.listing):
-            return _plan_of(item, found, freight.take(item, found))
+            return _plan_of(item, item.result)
+        planned = _planned(context, run, decider, item)
+        if isinstance(planned, TaskResult):
+            return _plan_of(item, planned, freight.take(item, planned))
+        with closing(planned.listing):
+            return _plan_of(item, planned, freight.take(item, planned))
 
     try:
         source, target = context.source(job), context.targets[job.target]
@@ -172,7 +172,7 @@ def _plan_job(
             decider.published_view.over({item.repo for item in items if isinstance(item, Task)})
             _for_each(context.stop, items, work, plans)
     except Exception as error:  # as above
-        plans += [_plan_of(item, item.found) for item in _all_of(context, run, job, error)]
+        plans += [_plan_of(item, item.result) for item in _all_of(context, run, job, error)]
 
 
 def _gather(
@@ -187,7 +187,7 @@ def _gather(
 
 def _is_denial(item: Task | Unlisted) -> bool:
     """A wish of the operator: no gap of the mirror, which a report of a run would be of."""
-    return isinstance(item, Unlisted) and item.found.code == DENIED
+    return isinstance(item, Unlisted) and item.result.code == DENIED
 
 
 def _for_each(
@@ -212,12 +212,12 @@ def _for_each(
             if item is None:
                 return left
             try:
-                found = work(item)
+                result = work(item)
             except Interrupted:
                 left += 1  # the stop may be another's: our own ends the rest by itself
                 continue
-            results.append(found)
-            left += found.outcome is RepoOutcome.INTERRUPTED
+            results.append(result)
+            left += result.outcome is RepoOutcome.INTERRUPTED
 
     with ThreadPoolExecutor(at_once, "repo", work_for, (stop,)) as repos:
         threads = [repos.submit(work_on) for _ in range(min(at_once, len(items)))]
@@ -230,44 +230,44 @@ def _all_of(context: RunContext, run: str, job: Job, error: Exception) -> list[U
     return [Unlisted(job, pattern, revisions, to_outcome(context, run, job, pattern, error)) for pattern in job.asked]
 
 
-def _decide(context: RunContext, run: str, decider: Decider, task: Task) -> TaskResult | Change:
+def _planned(context: RunContext, run: str, decider: Decider, task: Task) -> TaskResult | Change:
     try:
-        task, _, seen = decider.check(task)
-        return seen if isinstance(seen, TaskResult) else decider.compare(task, seen)
+        task, _, checked = decider.check(task)
+        return checked if isinstance(checked, TaskResult) else decider.plan_change(task, checked)
     except Interrupted:
         raise
     except Exception as error:  # whatever stops one repo must not stop the others
         return to_outcome(context, run, task.job, task.requested, error)
 
 
-def _plan_of(item: Task | Unlisted, found: TaskResult | Change, fetch: Sequence[int] = ()) -> RepoPlan:
+def _plan_of(item: Task | Unlisted, planned: TaskResult | Change, fetch: Sequence[int] = ()) -> RepoPlan:
     """`fetch` has the sizes of what comes for this repo, and for none that was planned before."""
     check = Calls() if isinstance(item, Unlisted) or item.resolved is not None else CHECK
     chosen = "" if isinstance(item, Unlisted) else item.chosen
-    if isinstance(found, TaskResult):
+    if isinstance(planned, TaskResult):
         check = Calls() if isinstance(item, Task) and item.head is not None else check
-        said, known = (found.outcome, found.commit, found.reason, found.code), found.assurance
+        said, known = (planned.outcome, planned.commit, planned.reason, planned.code), planned.assurance
         code = known.code_files or 0, known.code_paths
         plan = RepoPlan(*item.subject.parts, *said, api_calls=check.api, code_files=code[0], code_paths=code[1])
         return replace(plan, chosen=chosen)
     calls = check
-    if found.root is None:
-        calls += publishing(found.files, fetch)
-        if found.task.job.scan is not None and found.task.job.scan.hub:
+    if planned.root is None:
+        calls += publishing(planned.files, fetch)
+        if planned.task.job.scan is not None and planned.task.job.scan.hub:
             calls += scanning(len(fetch))
     size = sum(fetch)
-    running = sorted(filter(may_run, found.listing.listed()))
+    running = sorted(filter(may_run, planned.listing.listed()))
     return RepoPlan(
         *item.subject.parts,
         outcome=RepoOutcome.PUBLISHED,
-        commit=found.resolved.commit,
-        reason=remarks(found.resolved),
+        commit=planned.resolved.commit,
+        reason=remarks(planned.resolved),
         fetch_files=len(fetch),
         fetch_bytes=size,
-        reuse_files=found.files - len(fetch),
-        reuse_bytes=found.size - size,
-        remove_files=found.plan.delete_files,
-        remove_bytes=found.plan.delete_bytes,
+        reuse_files=planned.files - len(fetch),
+        reuse_bytes=planned.size - size,
+        remove_files=planned.plan.delete_files,
+        remove_bytes=planned.plan.delete_bytes,
         api_calls=calls.api,
         resolver_calls=calls.resolvers,
         code_files=len(running),

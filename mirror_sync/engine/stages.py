@@ -1,6 +1,7 @@
-"""What a snapshot is made by: stages, each of which adds to a `Change`, from an upstream's word to what is published.
+"""What a snapshot is made by: stages, each of which adds to a `Change`, from an upstream's word to a `Publication`.
 
     resolve     what the upstream has, beside what is published          engine/sync/decide.py
+    reuse       ends what is unchanged; finds the commit's own snapshot  engine/sync/decide.py
     judge       what may be published, by the rules of the job           engine/sync/decide.py
     recall      what an earlier inspection has found of the commit       engine/inspection
     plan        what has to be fetched for it, and what is there         engine/sync/decide.py
@@ -11,8 +12,8 @@
                                                                          by wiring/stages.py
     publish     the root, then refs.json                                 engine/sync/repo_sync.py
 
-One that is published already, onto which a name is to move (`Change.moves`), goes through resolve, recall, revisit
-(what `inspect` says of it by the policy of today) and publish.
+One that is published already, onto which a name is to move (`Change.moves`), goes through resolve, reuse, recall,
+revisit (what `inspect` says of it by the policy of today) and publish.
 
 A stage returns the change with what it adds, or what ends it (`TaskResult`). An objection among the verdicts ends it
 too, whichever stage added it. What of it is on the target then is named by nothing, and found there by the next run.
@@ -42,7 +43,7 @@ from mirror_sync.scratch.file_table import FileTable, ManifestView
 class Change:
     """A commit on its way to be published in `store`, as far as its stages came; a field says which one adds it first.
 
-    `root` is set from `resolve` on where its snapshot exists already and only a ref must move. `relies_on` is the
+    `root` is set from `reuse` on where its snapshot exists already and only a ref must move. `relies_on` is the
     published snapshot whose blobs are taken for granted: the base, or the commit's own. `remark` is what a report
     should say of it, in one line.
 
@@ -73,8 +74,7 @@ class Change:
     code: CodeCount | None = None  # and what of it runs code, by the names of its files
     put: Mapping[Sha256, int] = field(default_factory=dict)  # documents that were put for it, by their bytes
     attachments: Mapping[str, Attachment] = field(default_factory=dict)  # attach
-    assurance: Assurance = Assurance()  # publish: what is known of what is published,
-    published_at: str | None = None  # and when it was, in ISO 8601
+    assurance: Assurance = Assurance()  # publish: what is known of it beside its files
 
     @property
     def moves(self) -> bool:
@@ -98,16 +98,25 @@ class Change:
         settled = verdict if self.candidate is None else self.candidate.settled(verdict)
         return replace(self, judgement=self.judgement.joined(settled))
 
-    def attesting(self, told: Attested) -> Change:
+    def attesting(self, attested: Attested) -> Change:
         """The same with what another mirror has said and signed of it, which allows nothing that is refused here."""
-        whole = (told.files, told.size) == (self.listing.count, self.listing.size)
-        more = told.attachments(whole=whole)
-        judgement = Judgement((*self.judgement.verdicts, *told.judged))
+        whole = (attested.files, attested.size) == (self.listing.count, self.listing.size)
+        more = attested.attachments(whole=whole)
+        judgement = Judgement((*self.judgement.verdicts, *attested.judged))
         return replace(self, judgement=judgement, attachments={**self.attachments, **more})
 
     def attached(self, name: str, body: bytes) -> Change:
         """The same with a document more, which the root will name; `name` as document_format.word says."""
         return replace(self, attachments={**self.attachments, name: Document.of(body)})
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A change that readers see: `refs` as they were put, `at` when they stood there, in ISO 8601."""
+
+    change: Change
+    refs: Refs
+    at: str
 
 
 Stage = Callable[[Change], Change | TaskResult]

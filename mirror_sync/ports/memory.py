@@ -15,28 +15,21 @@ FINDINGS = "inspection:"  # begins the names under which a read cache remembers 
 class ContentIndex(Protocol):
     """What is known of a target's contents by git id: a cache, which may forget everything."""
 
-    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        """The digests of those contents whose bytes had both their git id and their digest when this program read them.
+    def known(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
+        """The digests of those contents that are known in one of two ways, none in both.
 
-        That stays true whatever becomes of the target.
+        `proved`: this program has read the bytes, which had both the git id and the digest; that stays true whatever
+        becomes of the target. Else a listing in the target claims it: to be proved before use.
         """
         ...
 
-    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        """Of those that are not known, the digests that listings in the target say: to be proved before use."""
-        ...
-
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        """Remember contents whose bytes were read and hashed both ways, and that were stored."""
-        ...
-
-    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        """Remember what a listing says. It never takes the place of what was learned."""
+    def remember(self, pairs: Mapping[GitOid, Sha256], *, proved: bool) -> None:
+        """Keep pairs that bytes have proved, or that a listing claims, which never take the place of a proved one."""
         ...
 
     @property
     def complete(self) -> bool:
-        """Whether everything the target holds has been learned once."""
+        """Whether everything that the target publishes has been remembered once."""
         ...
 
     def mark_complete(self) -> None: ...

@@ -82,8 +82,8 @@ class Catalogue(Protocol):
         """What another mirror says, and has signed, of a snapshot that it publishes; None of any other upstream."""
         return None
 
-    def anew(self, repos: Collection[Repo]) -> None:
-        """Somebody knows that these have moved: no list is believed about them at the next question. It asks nobody."""
+    def forget_lists(self, repos: Collection[Repo]) -> None:
+        """Believe no list about these at the next question: somebody knows that they have moved. It asks nobody."""
         return
 
     def prove(self) -> TokenStatus:

@@ -37,6 +37,7 @@ from mirror_sync.domain.outcome.events import (
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import WITHDRAWN, RepoOutcome, RepoReport, RepoState, RepoStatus, RunReport
 from mirror_sync.domain.repo import Kind
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.logger import Logger
 from mirror_sync.owners import PRIVATE, database_cause
@@ -199,11 +200,11 @@ class History:
         rows = self._read(_LATEST)
         return tuple(map(_status, rows))
 
-    def last_check(self, report: RepoReport) -> LastCheck | None:
-        """The last check of what a report is about, before it is told; None when it is not known."""
+    def last_check(self, subject: Subject) -> LastCheck | None:
+        """The last check of it that a report was told of; None when it is not known."""
         query = "SELECT last_look, commit_id FROM repos WHERE job = ? AND kind = ? AND repo = ? AND revision = ?"
         try:
-            rows = self._read(query, *report.parts)
+            rows = self._read(query, *subject.parts)
         except OSError:  # as with all that is written: a gap, and no end to a run
             return None
         return next((LastCheck(at, commit) for at, commit in rows if at and commit), None)

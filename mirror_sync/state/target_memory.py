@@ -51,17 +51,14 @@ class SqliteIndex:
     def __init__(self, path: Path, target: str, *, reading: bool = False) -> None:
         self._database, self._target = Database(path, INDEX_VERSION, _INDEX_TABLES, reading=reading), target
 
-    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        return self._find(oids, proved=True)
+    def known(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
+        asked = [bytes.fromhex(oid) for oid in oids]
+        return self._database.ask(lambda connection: dict(_find(connection, self._target, asked, proved)))
 
-    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        return self._find(oids, proved=False)
-
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._remember(pairs, proved=True)
-
-    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._remember(pairs, proved=False)
+    def remember(self, pairs: Mapping[GitOid, Sha256], *, proved: bool) -> None:
+        rows = [(bytes.fromhex(oid), bytes.fromhex(digest), proved) for oid, digest in pairs.items()]
+        if rows:
+            self._database.tell(lambda connection: _remember(connection, self._target, rows))
 
     @property
     def complete(self) -> bool:
@@ -74,15 +71,6 @@ class SqliteIndex:
     def close(self) -> None:
         """Gives the file back; the next question opens it again."""
         self._database.close()
-
-    def _find(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
-        asked = [bytes.fromhex(oid) for oid in oids]
-        return self._database.ask(lambda connection: dict(_find(connection, self._target, asked, proved)))
-
-    def _remember(self, pairs: Mapping[GitOid, Sha256], *, proved: bool) -> None:
-        rows = [(bytes.fromhex(oid), bytes.fromhex(digest), proved) for oid, digest in pairs.items()]
-        if rows:
-            self._database.tell(lambda connection: _remember(connection, self._target, rows))
 
 
 def _find(

@@ -22,9 +22,9 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.keep import ReadTimes
 from mirror_sync.domain.job.targets import DirectoryTarget, Replica, S3Target
 from mirror_sync.domain.outcome.events import Observer
-from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.outcome.traffic import WantedRepo
 from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.subject import Subject
 from mirror_sync.engine.context import RepoExecutor, RunContext, Target
 from mirror_sync.engine.memory_budget import MemoryBudget
 from mirror_sync.engine.stopping import stop_of_run
@@ -70,7 +70,7 @@ class Assembly:
         self._portion = Portion()
         self.keys = keys_of(settings)
 
-    def context(self, tell: Observer, last_check: Callable[[RepoReport], LastCheck | None]) -> RunContext:
+    def context(self, tell: Observer, last_check: Callable[[Subject], LastCheck | None]) -> RunContext:
         """All of it; `looked` remembers the last look at what a report is about. SigningError for a bad key."""
         if self.keys is not None and not self._reading:
             self.keys.expect()

@@ -220,16 +220,16 @@ def test_what_earlier_attempts_brought_was_fetched_once_and_not_reused(
 def test_what_one_worker_learns_all_know(coordinator: Coordinator) -> None:
     record, other = coordinator.record(), coordinator.record()
     pairs = {GitOid.of_blob(body): Sha256.of(body) for body in (b"%d" % number for number in range(1200))}
-    RemoteIndex(coordinator.worker(record, "a")).learn(pairs)
+    RemoteIndex(coordinator.worker(record, "a")).remember(pairs, proved=True)
     asked = [*pairs, GitOid.of_blob(b"unknown")]
-    assert RemoteIndex(coordinator.worker(other, "b")).known(asked) == pairs
+    assert RemoteIndex(coordinator.worker(other, "b")).known(asked, proved=True) == pairs
 
 
 def test_what_a_worker_only_heard_is_known_to_none(coordinator: Coordinator) -> None:
     pairs = {GitOid.of_blob(b"1"): Sha256.of(b"1")}
-    RemoteIndex(coordinator.worker(coordinator.record(), "a")).hear(pairs)
+    RemoteIndex(coordinator.worker(coordinator.record(), "a")).remember(pairs, proved=False)
     index = RemoteIndex(coordinator.worker(coordinator.record(), "b"))
-    assert (index.known(pairs), index.told(pairs)) == ({}, pairs)
+    assert (index.known(pairs, proved=True), index.known(pairs, proved=False)) == ({}, pairs)
 
 
 def test_what_a_worker_publishes_is_remembered_where_it_is_looked_at_next(

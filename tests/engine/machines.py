@@ -195,20 +195,16 @@ class Index:
     """A ContentIndex in memory."""
 
     pairs: dict[GitOid, Sha256] = field(default_factory=dict)
-    heard: dict[GitOid, Sha256] = field(default_factory=dict)
+    claimed: dict[GitOid, Sha256] = field(default_factory=dict)
     complete: bool = False
 
-    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        return {oid: self.pairs[oid] for oid in oids if oid in self.pairs}
+    def known(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
+        if proved:
+            return {oid: self.pairs[oid] for oid in oids if oid in self.pairs}
+        return {oid: self.claimed[oid] for oid in oids if oid in self.claimed and oid not in self.pairs}
 
-    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        return {oid: self.heard[oid] for oid in oids if oid in self.heard and oid not in self.pairs}
-
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self.pairs.update(pairs)
-
-    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self.heard.update(pairs)
+    def remember(self, pairs: Mapping[GitOid, Sha256], *, proved: bool) -> None:
+        (self.pairs if proved else self.claimed).update(pairs)
 
     def mark_complete(self) -> None:
         self.complete = True

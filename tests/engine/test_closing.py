@@ -16,7 +16,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Task, TaskResult
 from mirror_sync.engine.sync.decide import Decider
-from mirror_sync.engine.sync.held_notes import noting
+from mirror_sync.engine.sync.held_notes import with_held_note
 from mirror_sync.engine.upkeep.move_names import WantedNames, move_name
 from mirror_sync.front.hub.snapshots import Snapshots
 from mirror_sync.state.target_memory import SqliteReadCache
@@ -165,8 +165,8 @@ def test_a_hold_that_was_decided_of_another_refs_json_overwrites_nothing(hub: Hu
     assert isinstance(held, TaskResult)
     stays = main_of(published.refs(NAME))
     moved(published, lambda refs: WantedNames(refs, told("rollback", stays), PINNED, (PINNED,)))
-    assert noting(target, decider.presence, task, before, held, "2026-01-01T06:00:00Z") != held
-    assert noting(target, decider.presence, task, published.refs(NAME), held, "2026-01-01T06:00:00Z") == held
+    assert with_held_note(target, decider.presence, task, before, held, "2026-01-01T06:00:00Z") != held
+    assert with_held_note(target, decider.presence, task, published.refs(NAME), held, "2026-01-01T06:00:00Z") == held
 
 
 def pinned_beside_a_commit_that_is_closed(hub: Hub, workshop: Workshop) -> CommitId:

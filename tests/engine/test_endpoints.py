@@ -281,7 +281,7 @@ def test_a_hold_by_what_another_endpoint_said_once_the_first_fell_silent_is_look
     pair.second.model("acme/x").commit(NEW)
     pair.second.model("acme/x").commit(delete=list(NEW))
     pair.silence_the_first()
-    found = decider.compare(task, seen)
+    found = decider.plan_change(task, seen)
     assert isinstance(found, TaskResult)
     assert (found.outcome, found.code, found.unconfirmed) == (RepoOutcome.HELD, "guard", True), found.reason
 

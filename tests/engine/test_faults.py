@@ -137,7 +137,7 @@ def test_a_stop_leaves_the_old_snapshot_and_says_what_is_left(hub: Hub, workshop
 def test_an_index_that_answers_wrongly_publishes_nothing_wrong(hub: Hub, workshop: Workshop) -> None:
     """The index is a cache: what it claims is looked up in the target."""
     _two_commits(hub)
-    workshop.index.learn({GitOid.of_blob(b"2" * 1000): Sha256("0" * 64)})
+    workshop.index.remember({GitOid.of_blob(b"2" * 1000): Sha256("0" * 64)}, proved=True)
     workshop.index.mark_complete()
     workshop.sync(job("acme/x"))
     assert workshop.files("acme/x")["small"] == b"2" * 1000
@@ -180,7 +180,8 @@ def test_what_landed_is_known_before_the_repo_is_published(hub: Hub, workshop: W
     def wait_until_most_are_known(key: str) -> None:
         if key == blob_key(Sha256.of(bodies[-1])):
             until = time.monotonic() + 60
-            while (count := len(workshop.index.known(map(GitOid.of_blob, bodies)))) < 150 and time.monotonic() < until:
+            oids = [*map(GitOid.of_blob, bodies)]
+            while (count := len(workshop.index.known(oids, proved=True))) < 150 and time.monotonic() < until:
                 time.sleep(0.01)
             known.append(count)
 

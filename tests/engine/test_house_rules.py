@@ -171,7 +171,7 @@ def test_a_new_commit_waits_until_it_is_old_enough_upstream(hub: Hub, workshop: 
 def test_a_commit_that_was_dated_back_counts_from_the_look_that_did_not_find_it(hub: Hub, workshop: Workshop) -> None:
     hub.model("acme/x", license="mit").commit({"f": b"1"}, date=datetime(2020, 1, 1, tzinfo=UTC))
     looked = LastCheck((datetime.now(UTC) - timedelta(hours=1)).isoformat(), "0" * 40)
-    workshop.context = replace(workshop.context, last_check=lambda report: looked)
+    workshop.context = replace(workshop.context, last_check=lambda subject: looked)
     assert workshop.sync_one(house("acme/x", cooldown=timedelta(days=3))).code == "cooldown"
     workshop.ahead = timedelta(days=3)
     assert workshop.sync_one(house("acme/x", cooldown=timedelta(days=3))).outcome == "published"

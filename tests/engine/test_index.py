@@ -13,14 +13,14 @@ from threading import Barrier
 import pytest
 
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.engine.known_contents import known
+from mirror_sync.engine.known_contents import known_digests
 from mirror_sync.errors import StoreFull, StoreUnavailable
 from mirror_sync.ports.byte_stream import ByteStream
 from tests.engine.machines import Index
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import LFS, Hub
 
-ALL = ("known", "told", "learn", "hear", "mark_complete")
+ALL = ("known", "known-claimed", "remember", "remember-claimed", "mark_complete")
 
 
 class Broken(Index):
@@ -30,21 +30,13 @@ class Broken(Index):
         super().__init__()
         self._verbs = verbs
 
-    def known(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        self._fail("known", StoreUnavailable)
-        return super().known(oids)
+    def known(self, oids: Iterable[GitOid], *, proved: bool) -> Mapping[GitOid, Sha256]:
+        self._fail("known" if proved else "known-claimed", StoreUnavailable)
+        return super().known(oids, proved=proved)
 
-    def learn(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._fail("learn", StoreFull)
-        super().learn(pairs)
-
-    def told(self, oids: Iterable[GitOid]) -> Mapping[GitOid, Sha256]:
-        self._fail("told", StoreUnavailable)
-        return super().told(oids)
-
-    def hear(self, pairs: Mapping[GitOid, Sha256]) -> None:
-        self._fail("hear", StoreFull)
-        super().hear(pairs)
+    def remember(self, pairs: Mapping[GitOid, Sha256], *, proved: bool) -> None:
+        self._fail("remember" if proved else "remember-claimed", StoreFull)
+        super().remember(pairs, proved=proved)
 
     def mark_complete(self) -> None:
         self._fail("mark_complete", StoreFull)
@@ -60,7 +52,7 @@ def _use(workshop: Workshop, index: Index) -> None:
     )
 
 
-@pytest.mark.parametrize("verbs", [("known",), ("told",), ("learn",), ("hear",), ("mark_complete",), ALL])
+@pytest.mark.parametrize("verbs", [*((verb,) for verb in ALL), ALL])
 def test_an_index_that_fails_costs_no_repo(hub: Hub, workshop: Workshop, verbs: tuple[str, ...]) -> None:
     hub.model("acme/other", license="mit").commit({"a": b"0"})
     workshop.sync(job("acme/other"))
@@ -148,7 +140,7 @@ def _publish(hub: Hub, workshop: Workshop) -> None:
 
 def _ask(workshop: Workshop, number: int = 0) -> int:
     oid = GitOid.of_blob(b"%d" % number)
-    return len(known(workshop.context.targets["bucket"], [oid], workshop.context.go_on).told)
+    return len(known_digests(workshop.context.targets["bucket"], [oid], workshop.context.go_on).claimed)
 
 
 def test_an_index_is_filled_by_one_walk_however_many_repos_ask_at_once(hub: Hub, workshop: Workshop) -> None:

@@ -47,7 +47,7 @@ class Pair:
             self.upstream.commit("acme/x", files)
             assert self.syncing.sync(ACME).outcome == "published"
         self.syncing.view.put(blob_key(Sha256.of(OLD)), OLD, Sha256.of(OLD))
-        self.syncing.index.learn({GitOid.of_blob(OLD): Sha256.of(OLD)})
+        self.syncing.index.remember({GitOid.of_blob(OLD): Sha256.of(OLD)}, proved=True)
         self.clock.advance(GRACE.total_seconds() + HOUR)
         self.wanted = self.upstream.commit("acme/x", WANTED)
 

@@ -214,7 +214,7 @@ def test_a_feed_that_lies_hides_a_change_for_a_day_at_the_most_and_never_from_wh
     commit = few.publish(hidden, b"second")  # and the feed says nothing of it
     time.now += FRESH
     assert looked(source)[hidden] != commit
-    source.anew([hidden])
+    source.forget_lists([hidden])
     assert source.resolve(hidden, "main").commit == commit
     newer = few.publish(hidden, b"third")
     time.now += FULL_CHECK
@@ -246,7 +246,7 @@ def test_a_mirror_of_a_mirror_under_other_names_asks_by_the_names_that_it_has() 
     assert told is not None
     assert Root.decode(told.root).repo == str(theirs)
     newer = few.publish(theirs, b"second")  # and the feed says nothing of it
-    source.anew([ours])
+    source.forget_lists([ours])
     assert source.resolve(ours, "main").commit == newer
 
 
@@ -366,7 +366,7 @@ def test_a_root_of_another_repo_or_that_counts_otherwise_is_refused(lying: tuple
         repo.store.put(blob_key(changed.digest), changed.body, changed.digest)
         repo.refs = Refs(repo.refs.refs, {commit: changed.digest})
         repo.write_refs(repo.refs.encode())
-        source.anew([repo.repo])
+        source.forget_lists([repo.repo])
         with pytest.raises(BadAnswer, match=said):
             list(source.list(repo.repo, source.resolve(repo.repo, "main").commit))
 

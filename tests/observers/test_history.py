@@ -423,7 +423,7 @@ def test_how_fresh_the_last_publication_was_stays_known(path: Path) -> None:
 def test_the_last_look_is_the_start_of_the_last_run_that_succeeded(path: Path) -> None:
     history = opened(path)
     report = outcome(RepoOutcome.PUBLISHED).report
-    assert history.last_check(report) is None
+    assert history.last_check(report.subject) is None
     for run, at, result in (
         ("run-1", "2026-01-01T00:00:00Z", RepoOutcome.PUBLISHED),
         ("run-2", "2026-01-02T00:00:00Z", RepoOutcome.UNCHANGED),
@@ -432,15 +432,15 @@ def test_the_last_look_is_the_start_of_the_last_run_that_succeeded(path: Path) -
     ):
         history(RunStarted(run, ("job",), at))
         history(RepoFinished(run, replace(report, outcome=result)))
-    assert history.last_check(report) == LastCheck("2026-01-02T00:00:00Z", "c" * 40)
-    assert history.last_check(replace(report, revision="v1")) is None
+    assert history.last_check(report.subject) == LastCheck("2026-01-02T00:00:00Z", "c" * 40)
+    assert history.last_check(replace(report, revision="v1").subject) is None
 
 
 def test_a_history_that_can_no_longer_be_read_knows_no_look(path: Path) -> None:
     history = opened(path)
     with sqlite3.connect(path) as connection:
         connection.execute("DROP TABLE repos")
-    assert history.last_check(outcome(RepoOutcome.PUBLISHED).report) is None
+    assert history.last_check(outcome(RepoOutcome.PUBLISHED).report.subject) is None
 
 
 def test_what_became_of_a_repo_is_read_newest_first_with_the_run_that_did_it(path: Path) -> None:
@@ -503,7 +503,7 @@ def test_a_repo_that_stays_as_it_was_costs_one_statement_and_keeps_what_is_known
     history._connection.set_trace_callback(None)
     assert [one.split()[0] for one in said if "repos" in one] == ["UPDATE", "UPDATE", "SELECT"]
     assert (now.outcome, now.reason, now.files, now.assurance) == (RepoOutcome.UNCHANGED, "as it was", 4, known)
-    assert history.last_check(first.report) == LastCheck(START, "c" * 40)
+    assert history.last_check(first.report.subject) == LastCheck(START, "c" * 40)
     assert [one.outcome for one in history.changes(Kind.MODEL, "acme/one")] == [RepoOutcome.PUBLISHED]
 
 

@@ -27,7 +27,8 @@ from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, padded, ta
 from mirror_sync.engine.places.bundle_journal import JOURNAL
 from mirror_sync.engine.published import change_refs
 from mirror_sync.engine.single_flight import StoredContent
-from mirror_sync.engine.transfer.file_transfer import FileOrigin, Transfer
+from mirror_sync.engine.transfer.file_read import FileOrigin
+from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.errors import (
     DocumentError,
     IntegrityError,

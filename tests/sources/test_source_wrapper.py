@@ -68,7 +68,7 @@ def test_every_verb_goes_through_around_but_the_bytes_and_what_asks_nobody(folde
     assert source.prove() is TokenStatus.UNPROVEN
     assert source.budget() == {}
     assert source.attested(TINY, commit) is None
-    source.anew([TINY])
+    source.forget_lists([TINY])
     source.distrust(TINY, commit, files["config.json"])
     with source.fetch(TINY, commit, files["config.json"]):
         pass

@@ -4,7 +4,7 @@
     inspect  classes of all files, by ranges of those that are new, and scanners, also where the classes hold it
     revisit  the same of a snapshot that is published already, before one more name leads to it
 
-Without a policy neither reads or writes anything.
+They are for jobs with such a policy alone (`Job.inspects`): no other imports them.
 """
 
 from __future__ import annotations
@@ -48,8 +48,6 @@ class Inspection:
 
     def recall(self, change: Change) -> Change:
         """Adds the verdicts by which the commit was held, as long as neither policy nor scanners are others."""
-        if not change.task.job.inspects:
-            return change
         held, memory = change, InspectionMemory(change.read_cache)
         for verdict in memory.verdicts(change, self._versions(change, memory)):
             held = held.judged(verdict)
@@ -57,12 +55,16 @@ class Inspection:
 
     def inspect(self, change: Change) -> Change:
         """Adds verdicts, and the documents `classes` and `scans`. Raises what a repo fails for: MirrorError."""
-        if not change.task.job.inspects:
-            return change
         try:
-            return self._inspected(change)
+            files, verdicts, reports = self._judged(change)
         except KeyMissing as error:
             raise PruneConflict(change.task.repo) from error
+        scans = ScanList.of(reports)
+        if scans.scanners:
+            change = change.attached(SCANS, scans.encode())
+        for verdict in verdicts:
+            change = change.judged(verdict)
+        return change.attached(CLASSES, _document(files))
 
     def revisit(self, change: Change) -> Change:
         """Adds the verdicts of today on a published snapshot, onto which a name is to move. PruneConflict, MirrorError.
@@ -70,7 +72,7 @@ class Inspection:
         What was found when it was published counts, as it does for the files that a new commit shares with it.
         """
         base = change.relies_on
-        if not change.task.job.inspects or base is None:
+        if base is None:
             return change
         try:
             with closing(listing_of(change.store, base.root)) as listing:
@@ -86,7 +88,7 @@ class Inspection:
 
         Gives all verdicts, the files in which something was found, and whether a scan failed. Raises as `inspect` does.
         """
-        memory = InspectionMemory(change.read_cache, anew=True)
+        memory = InspectionMemory(change.read_cache, rescan=True)
         files = inspected(change, findings_of_base(change))
         self._classify(change, files, memory)
         reports = self._scanned(change, files, ScanList(), memory)
@@ -99,15 +101,6 @@ class Inspection:
         ]
         verdicts = [*_by_class(change.task.job, files), *_by_scans(change.task.job, reports)]
         return verdicts, turned, any(report.failed for report in reports)
-
-    def _inspected(self, change: Change) -> Change:
-        files, verdicts, reports = self._judged(change)
-        scans = ScanList.of(reports)
-        if scans.scanners:
-            change = change.attached(SCANS, scans.encode())
-        for verdict in verdicts:
-            change = change.judged(verdict)
-        return change.attached(CLASSES, _document(files))
 
     def _judged(self, change: Change) -> tuple[list[InspectedFile], list[Verdict], tuple[ScannerReport, ...]]:
         """The files with their classes, what the policy says of them, and what scanners do; a hold is remembered."""
@@ -147,8 +140,8 @@ class Inspection:
             digest, found = held.get(one.file.path, ("", None))
             one.found = found if digest == one.file.sha256 else None
         left = [one for one in left if one.found is None]
-        for one, told in zip(left, self._spread(lambda one: _class_of(change, one), left), strict=True):
-            one.found = told
+        for one, classified in zip(left, self._spread(lambda one: _class_of(change, one), left), strict=True):
+            one.found = classified
 
     def _spread(self, call: Callable[[InspectedFile], T], files: Iterable[InspectedFile]) -> Iterator[T]:
         """As map does, by some threads, each of which ends with the run; no more wait than a batch."""

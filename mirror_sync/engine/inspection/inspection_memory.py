@@ -46,11 +46,11 @@ class TurnedFile:
 class InspectionMemory:
     """Of one target. It may forget, and it may fail to remember: neither is an error.
 
-    `anew`: no scan that was made before is believed.
+    `rescan`: no scan that was made before is believed.
     """
 
-    def __init__(self, read_cache: ReadCache, *, anew: bool = False) -> None:
-        self._read_cache, self._anew = read_cache, anew
+    def __init__(self, read_cache: ReadCache, *, rescan: bool = False) -> None:
+        self._read_cache, self._rescan = read_cache, rescan
 
     def turned(self, repo: Repo) -> tuple[TurnedFile, ...]:
         """What the last rescan found in what is published of a repo."""
@@ -108,7 +108,7 @@ class InspectionMemory:
 
     def scan(self, scanner: tuple[str, str], path: str, digest: Sha256) -> ScannedFile | None:
         """What a scanner, by name and version, said of these bytes under such a name."""
-        if self._anew:
+        if self._rescan:
             return None
         with suppress(ValueError, TypeError):
             result, why = json.loads(self._recall(_scan(scanner[0], path, digest), scanner[1]) or "null")
@@ -118,10 +118,10 @@ class InspectionMemory:
     def scanned(self, scanner: tuple[str, str], digest: Sha256, said: ScannedFile) -> None:
         """Remember an answer that was one: what failed is asked again.
 
-        What is found anew is, too: the target has a note of it, which another machine may take back.
+        What a rescan finds is, too: the target has a note of it, which another machine may take back.
         """
         if said.result is ScanResult.CLEAN or said.result.found:
-            body = b"null" if self._anew and said.result.found else json.dumps([said.result, said.why]).encode()
+            body = b"null" if self._rescan and said.result.found else json.dumps([said.result, said.why]).encode()
             self._remember(_scan(scanner[0], said.path, digest), scanner[1], body)
 
     def _recall(self, name: str, version: str) -> bytes | None:

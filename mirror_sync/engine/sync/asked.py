@@ -34,8 +34,8 @@ class AskedAgain:
         with self._lock:
             if self._reads is None:
                 self._reads = self._context.reads(self._target)
-            told = (self._reads.asked, self._reads.read)
-            last = max(times.get(repo, 0.0) for times in told for repo in (task.repo, task.requested))
+            known = self._reads.asked, self._reads.read
+            last = max(times.get(repo, 0.0) for times in known for repo in (task.repo, task.requested))
         return last >= since.timestamp()
 
 

@@ -27,24 +27,24 @@ def may_need_closed_mark(refs: Refs, resolved: Resolved) -> bool:
     return CLOSED in refs.attachments or resolved.terms.gated is True or resolved.terms.private is True
 
 
-def with_closed_mark(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, found: TaskResult) -> TaskResult:
+def with_closed_mark(view: PublishedView, task: Task, refs: Refs, resolved: Resolved, result: TaskResult) -> TaskResult:
     """The same with the edit by which refs.json, as it was read, says what the upstream says now, where it does not.
 
     Reads documents of the target only of a repo that is closed upstream, and once for each of its states. StoreError.
     """
-    after = refs if found.edit is None else found.edit.after
+    after = refs if result.edit is None else result.edit.after
     terms, noted = resolved.terms, CLOSED in after.attachments
     closes = terms.gated is True or terms.private is True
     opens = terms.gated is False and terms.private is False and resolved.fallback is None
-    found = replace(found, closed=closes)
+    result = replace(result, closed=closes)
     if noted == closes or not (closes or opens) or (closes and not after.snapshots):
-        return found
+        return result
     if closes and view.is_closed(task.repo, after):
-        return found
-    documents = () if found.edit is None else found.edit.documents
+        return result
+    documents = () if result.edit is None else result.edit.documents
     if closes:
-        told, documents = after.with_attachments({CLOSED: CLOSED_MARK.digest}), (*documents, CLOSED_MARK)
+        marked, documents = after.with_attachments({CLOSED: CLOSED_MARK.digest}), (*documents, CLOSED_MARK)
     else:
-        told = after.without_attachment(CLOSED)
-    edit = Edit(refs, told, documents)
-    return replace(found, edit=edit, reason="; ".join(filter(None, (found.reason, _SAID[closes]))))
+        marked = after.without_attachment(CLOSED)
+    edit = Edit(refs, marked, documents)
+    return replace(result, edit=edit, reason="; ".join(filter(None, (result.reason, _SAID[closes]))))

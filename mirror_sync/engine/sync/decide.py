@@ -71,7 +71,7 @@ class Decider:
     at a worker's those that publish its repo.
 
     `go_on` raises Interrupted after a stop. `recall` are stages of others, which may know a commit before a byte of it
-    is fetched. `anew`: nothing that is published of the commit is believed, and every blob is looked up. `wanted`:
+    is fetched. `rebuild`: nothing that is published of the commit is believed, and every blob is looked up. `wanted`:
     whether somebody has asked for a repo since it was let go of.
     """
 
@@ -85,7 +85,7 @@ class Decider:
     gone_repos: GoneRepos
     recall: tuple[Stage, ...] = ()
     mapper: Mapper = map
-    anew: bool = False
+    rebuild: bool = False
     wanted: Callable[[Task, datetime], bool] = lambda task, since: False
 
     @classmethod
@@ -106,19 +106,19 @@ class Decider:
         return replace(fresh, presence=self.presence, gone_repos=gone_repos, wanted=self.wanted)
 
     def check(self, task: Task) -> tuple[Task, Refs, TaskResult | Seen]:
-        """The task under the id that its repo is published by, what is published, and what was found.
+        """The task under the id that its repo is published by, what is published, and what the check came to.
 
-        One upstream call mostly: settled when nothing is to be done, else what `compare` shall compare. A second one
-        asks anew of a repo that has a new name, or, once a run, about our token when the repo is gone. Raises
+        One upstream call mostly: a result when nothing is to be done, else what `plan_change` needs. A second one asks
+        again for a repo that has a new name, or, once a run, about our token when the repo is gone. Raises
         UpstreamError, StoreError and Interrupted; Vanished where nothing is found in a target that has lost all that
         was published there.
         """
         self.go_on()
         task, refs = self._named(task)
-        found = self._check(task, refs)
-        if isinstance(found, Seen) and not found.refs.is_known:
+        checked = self._check(task, refs)
+        if isinstance(checked, Seen) and not checked.refs.is_known:
             self.presence.expect()
-        return task, refs, found
+        return task, refs, checked
 
     def _named(self, task: Task) -> tuple[Task, Refs]:
         """The task under the id that its repo is published by, or is to be (the upstream's own), and what is published.
@@ -135,14 +135,14 @@ class Decider:
             return task.under(aliased), published
         self.presence.expect(of=task.requested)
         if task.resolved is not None or task.head is not None:
-            found = task, refs
+            named = task, refs
         elif (resolved := self.source.resolve(task.repo, task.revision)).renamed:
-            found = task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
+            named = task.under(resolved.canonical, resolved), self.published_view.refs(resolved.canonical)
         else:
-            found = replace(task, resolved=resolved), refs
-        if damage is not None and not found[1].is_known:
+            named = replace(task, resolved=resolved), refs
+        if damage is not None and not named[1].is_known:
             raise damage
-        return found
+        return named
 
     def _aliased(self, repo: Repo) -> tuple[Repo | None, DocumentError | None]:
         """Where an alias leads, or why nobody can tell. StoreError."""
@@ -161,38 +161,93 @@ class Decider:
             return frozen
         # a list may be older than what was closed
         head, listed = (None if one is None or _reopens(refs, one) else one for one in (task.head, task.resolved))
-        known = None if head is None else self._seen(task, refs, head)
-        if isinstance(known, TaskResult):
-            return known
+        by_head = None if head is None else self._compare_commit(task, refs, head)
+        if isinstance(by_head, TaskResult):
+            return by_head
         try:
             resolved = listed or self.source.resolve(task.repo, task.revision)
         except GONE as error:
             if not refs.is_known:
                 raise
             return self.gone_repos.rule_on_absence(task, refs, error)
-        return self._seen(task, refs, resolved)
+        return self._compare_commit(task, refs, resolved)
 
-    def compare(self, task: Task, seen: Seen) -> TaskResult | Change:
+    def _compare_commit(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
+        """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
+        turned = self.gone_repos.turned(task, refs, resolved)
+        if turned is not None:
+            return self.with_closed_mark(task, refs, resolved, turned).with_source(resolved)
+        judged = self.judge.at_check(task, refs, resolved)
+        if judged.objection is None:
+            ended = self._unchanged(task, refs, resolved)
+        else:
+            published = refs.commit_of(task.revision) is not None
+            ended = stopped(resolved, judged, judged.objection, published=published)
+        if ended is None:
+            return Seen(resolved, refs)
+        ended = replace(ended, edit=_without_absence(refs))
+        return self.with_closed_mark(task, refs, resolved, ended).with_source(resolved)
+
+    def with_closed_mark(self, task: Task, refs: Refs, resolved: Resolved, result: TaskResult) -> TaskResult:
+        """The same with what refs.json has to say of who may read the repo: see closed_repos.py."""
+        return with_closed_mark(self.published_view, task, refs, resolved, result)
+
+    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
+        pinned = refs.pins(task.revision)
+        name = resolved.commit if pinned else task.revision
+        digest = refs.root_of(name)
+        if self.rebuild or digest is None or refs.commit_of(name) != resolved.commit:
+            return None
+        root = self.published_view.root(task.repo, name, digest)
+        if root is None or root.selection != task.job.selection or not root.is_from(resolved.provenance):
+            return None
+        remark, commit = remarks(resolved), resolved.commit
+        shown, facts = commit, root
+        if pinned:
+            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task.repo, refs, commit))))
+            shown, facts = self._kept_main(task, refs) or (commit, root)
+        code = unconfirmed_code(resolved) or (PINNED if pinned else "")
+        of = facts.files, facts.size
+        return TaskResult(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
+
+    def _kept_main(self, task: Task, refs: Refs) -> tuple[CommitId, RootFacts] | None:
+        """What a pinned main stands for, and what is known of that; None where it cannot be read."""
+        commit, digest = refs.commit_of(task.revision), refs.root_of(task.revision)
+        if commit is None or digest is None:
+            return None
+        facts = self.published_view.root(task.repo, task.revision, digest)
+        return None if facts is None else (commit, facts)
+
+    def plan_change(self, task: Task, seen: Seen) -> TaskResult | Change:
         """What would be published, and what has to be fetched for it. Who gets a change closes its listing.
 
-        These are the first stages of a snapshot, which put nothing. One that is published already needs the first
-        alone, and `recall` where a name is to move onto it. Raises UpstreamError, StoreError,
+        These are the first stages of a snapshot, which put nothing. One that is published already needs no more than
+        resolve and reuse, and recall where a name is to move onto it. Raises UpstreamError, StoreError,
         SelectionConflict, UnsafePath, Interrupted.
         """
         change = Change(task, self.target.store, self.target.read_cache, seen.resolved, seen.refs)
         with ExitStack() as unless_planned:
             unless_planned.callback(change.listing.close)
-            found = run_stages((self._resolve,), change)
-            if isinstance(found, Change) and found.root is None:
-                found = run_stages((self._ask_rules, *self.recall, self._plan), found)
-            elif isinstance(found, Change) and found.moves:
-                found = run_stages(self.recall, found)
-            if isinstance(found, Change):
+            current = run_stages((self._resolve,), change)
+            if isinstance(current, TaskResult):
+                return current
+            try:
+                planned = run_stages((self._reuse,), current)
+                if isinstance(planned, Change) and planned.root is None:
+                    planned = run_stages((self._apply_rules, *self.recall, self._plan), planned)
+                elif isinstance(planned, Change) and planned.moves:
+                    planned = run_stages(self.recall, planned)
+            except Gated as error:  # the upstream tells of the repo, and does not give it to us
+                if not current.refs.is_known:
+                    raise
+                refused = self.gone_repos.rule_on_absence(task, current.refs, error)
+                return refused.with_source(current.resolved)
+            if isinstance(planned, Change):
                 unless_planned.pop_all()
-            return found
+            return planned
 
     def _resolve(self, change: Change) -> TaskResult | Change:
-        """The caller who will publish holds the repo's lock, so refs are read again; what is unchanged ends here.
+        """The caller who will publish holds the repo's lock, so refs are read again.
 
         The upstream is asked again where somebody else has published since: what we saw may be older than that.
         """
@@ -200,37 +255,26 @@ class Decider:
         if refs.tombstone is not None:
             return taken_down(self.target.store, task.repo, refs.tombstone)
         if _is_stale(task, Seen(resolved, change.refs), refs):
-            found = self._check(replace(task, resolved=None, head=None), refs)
-            if isinstance(found, TaskResult):
-                return found
-            resolved = found.resolved
+            checked = self._check(replace(task, resolved=None, head=None), refs)
+            if isinstance(checked, TaskResult):
+                return checked
+            resolved = checked.resolved
         self._refuse_rivals(task, refs, resolved)
-        settled = self._unless_gated(replace(change, refs=refs, resolved=resolved), self._resolved)
-        return settled.with_source(resolved) if isinstance(settled, TaskResult) else settled
+        return replace(change, refs=refs, resolved=resolved)
 
-    def _resolved(self, change: Change) -> TaskResult | Change:
+    def _reuse(self, change: Change) -> TaskResult | Change:
+        """What is unchanged or doubted ends here; a commit whose snapshot is published needs a name alone."""
         task, refs, resolved = change.task, change.refs, change.resolved
-        settled = self._unchanged(task, refs, resolved) or self._doubts.doubted(task, refs, resolved)
-        if settled is not None:
-            return settled
+        ended = self._unchanged(task, refs, resolved) or self._doubts.doubted(task, refs, resolved)
+        if ended is not None:
+            return ended
         there = self._same_snapshot(task, refs, resolved)
         if there is None:
             return change
         return self._another_name(replace(change, candidate=self.judge.candidate(task, refs, resolved)), there)
 
-    def _unless_gated(self, change: Change, stage: Stage) -> TaskResult | Change:
-        try:
-            return stage(change)
-        except Gated as error:
-            if not change.refs.is_known:
-                raise
-            return self.gone_repos.rule_on_absence(change.task, change.refs, error)
-
-    def _ask_rules(self, change: Change) -> TaskResult | Change:
+    def _apply_rules(self, change: Change) -> Change:
         """Ask every rule of the job whether what is wanted of the commit may be published; listed is only what may."""
-        return self._unless_gated(change, self._judged)
-
-    def _judged(self, change: Change) -> Change:
         task, resolved = change.task, change.resolved
         asked, early = self.judge.wholly(task, change.refs, resolved)
         if early.objection is not None:
@@ -252,15 +296,15 @@ class Decider:
     def _plan(self, change: Change) -> TaskResult | Change:
         """Compare what is wanted with what the same name stands for, or with what likely shares most, and guard it.
 
-        `anew`, that is compared for the guard alone, and none of its blobs is believed to be there. BadAnswer where the
-        upstream lists no file and the name stands for nothing that is guarded.
+        To `rebuild`, that is compared for the guard alone, and none of its blobs is believed to be there. BadAnswer
+        where the upstream lists no file and the name stands for nothing that is guarded.
         """
         task, refs, resolved, listing = change.task, change.refs, change.resolved, change.listing
         base = self._base(task, refs, listing)
         objection = self._objection(task, refs, base, listing, change.upstream_file_count)
         replaced = base if _replaces(task, refs, base) else None
         leaving = (0, 0) if replaced is None else listing.leaving
-        if self.anew:
+        if self.rebuild:
             listing.compare(())
         listing.settle()
         if objection:
@@ -270,7 +314,7 @@ class Decider:
         if not change.upstream_file_count and replaced is None:
             # a new name, or a damaged snapshot: no commit of a hub is without a file
             raise BadAnswer(f"{task.repo} at {resolved.commit}: the upstream lists no file")
-        planned = self._planned(change, None if self.anew else base, leaving)
+        planned = self._planned(change, None if self.rebuild else base, leaving)
         if replaced is None:
             return planned
         return replace(planned, remark=way_back(self.target.store, task, resolved, replaced))
@@ -282,54 +326,8 @@ class Decider:
             there = present(self.target, numbers, self.go_on, self.mapper)
             listing.found((numbers[content], digest) for content, digest in there.items())
         expect_bytes(file for _, file in listing.fetch_without_bytes())
-        made = Plan(*listing.to_fetch, *leaving)
-        return replace(change, relies_on=base, plan=made, files=listing.count, size=listing.size)
-
-    def _seen(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | Seen:
-        """The upstream gives the repo. Unless it has turned it off or private, it is not gone any more."""
-        turned = self.gone_repos.turned(task, refs, resolved)
-        if turned is not None:
-            return self.with_closed_mark(task, refs, resolved, turned).with_source(resolved)
-        judged = self.judge.at_check(task, refs, resolved)
-        if judged.objection is None:
-            settled = self._unchanged(task, refs, resolved)
-        else:
-            published = refs.commit_of(task.revision) is not None
-            settled = stopped(resolved, judged, judged.objection, published=published)
-        if settled is None:
-            return Seen(resolved, refs)
-        settled = replace(settled, edit=_found_again(refs))
-        return self.with_closed_mark(task, refs, resolved, settled).with_source(resolved)
-
-    def with_closed_mark(self, task: Task, refs: Refs, resolved: Resolved, found: TaskResult) -> TaskResult:
-        """The same with what refs.json has to say of who may read the repo: see closed_repos.py."""
-        return with_closed_mark(self.published_view, task, refs, resolved, found)
-
-    def _unchanged(self, task: Task, refs: Refs, resolved: Resolved) -> TaskResult | None:
-        pinned = refs.pins(task.revision)
-        name = resolved.commit if pinned else task.revision
-        digest = refs.root_of(name)
-        if self.anew or digest is None or refs.commit_of(name) != resolved.commit:
-            return None
-        root = self.published_view.root(task.repo, name, digest)
-        if root is None or root.selection != task.job.selection or not root.is_from(resolved.provenance):
-            return None
-        remark, commit = remarks(resolved), resolved.commit
-        shown, facts = commit, root
-        if pinned:
-            remark = "; ".join(filter(None, (remark, pinned_remark(self.target.store, task.repo, refs, commit))))
-            shown, facts = self._kept_main(task, refs) or (commit, root)
-        code = unconfirmed_code(resolved) or (PINNED if pinned else "")
-        of = facts.files, facts.size
-        return TaskResult(RepoOutcome.UNCHANGED, shown, remark, code, *of, assurance=facts.assurance)
-
-    def _kept_main(self, task: Task, refs: Refs) -> tuple[CommitId, RootFacts] | None:
-        """What a pinned main stands for, and what is known of that; None where it cannot be read."""
-        commit, digest = refs.commit_of(task.revision), refs.root_of(task.revision)
-        if commit is None or digest is None:
-            return None
-        facts = self.published_view.root(task.repo, task.revision, digest)
-        return None if facts is None else (commit, facts)
+        plan = Plan(*listing.to_fetch, *leaving)
+        return replace(change, relies_on=base, plan=plan, files=listing.count, size=listing.size)
 
     def _list(self, task: Task, commit: CommitId, listing: FileTable, tries: int) -> tuple[Sieve, Unproved | None]:
         """Put what is wanted of a commit into the listing; all that it has went through the sieve."""
@@ -357,8 +355,8 @@ class Decider:
         return Doubts(self.source, self.target.store, self.jobs, self.judge, self._root)
 
     def _same_snapshot(self, task: Task, refs: Refs, resolved: Resolved) -> Base | None:
-        """What is published of the very commit, with the files that are wanted; None where it is to be made anew."""
-        root = None if self.anew else self._root(refs, resolved.commit)
+        """What is published of the very commit, with the files that are wanted; None where it is to be made."""
+        root = None if self.rebuild else self._root(refs, resolved.commit)
         if root is None or root.selection != task.job.selection:
             return None
         if resolved.provenance is not None and root.attachments.get(UPSTREAM_ROOT) != resolved.provenance:
@@ -376,7 +374,7 @@ class Decider:
         base = self._base(task, refs, listing)
         objection = self._objection(task, refs, base, listing, listing.count)
         if objection:
-            assert change.candidate is not None  # noqa: S101  for the type checker: `_resolved` has asked
+            assert change.candidate is not None  # noqa: S101  for the type checker: `_reuse` has asked
             guarded = change.candidate.settled(_guarded(resolved, objection))
             if not guarded.allowed:
                 return stopped(resolved, Judgement((guarded,)), guarded, published=True)
@@ -400,7 +398,7 @@ class Decider:
         return task.job.guard.objection(root.files, lambda: max(0, root.files - listing.count), listed=listed)
 
     def _root(self, refs: Refs, revision: str) -> Root | None:
-        """None when it is not published, or damaged: then it is written anew. NewerFormat, which is neither."""
+        """None when it is not published, or damaged: then it is written again. NewerFormat, which is neither."""
         digest = refs.root_of(revision)
         try:
             return None if digest is None else read_root(self.target.store, digest)
@@ -422,12 +420,12 @@ class Decider:
 
         One that cannot be read to its end is none.
         """
-        read = shards_beside_prunes(shard_reader(self.target.store, self.mapper), task.repo)
         for name in (task.revision, DEFAULT_BRANCH, *reversed(refs.snapshots)):
             root, digest = self._root(refs, name), refs.root_of(name)
             try:
                 if root is not None and digest is not None:
-                    listing.compare_shards(root.shards, read)
+                    shards = shards_beside_prunes(shard_reader(self.target.store, self.mapper), task.repo)
+                    listing.compare_shards(root.shards, shards)
                     return Base(digest, root)
             except (PruneConflict, DocumentError):
                 continue
@@ -438,10 +436,10 @@ class Decider:
 def run_stages(stages: Iterable[Stage], change: Change) -> Change | TaskResult:
     """One stage after the other, until one ends it or a verdict objects. Raises what the stages raise."""
     for stage in stages:
-        found = stage(change)
-        if isinstance(found, TaskResult):
-            return found.with_source(change.resolved)
-        change, objection = found, found.judgement.objection
+        after = stage(change)
+        if isinstance(after, TaskResult):
+            return after.with_source(change.resolved)
+        change, objection = after, after.judgement.objection
         if objection is not None:
             published = change.refs.commit_of(change.task.revision) is not None
             ended = stopped(change.resolved, change.judgement, objection, published=published)
@@ -460,7 +458,7 @@ def _reopens(refs: Refs, resolved: Resolved) -> bool:
     return CLOSED in refs.attachments and not (resolved.terms.gated or resolved.terms.private)
 
 
-def _found_again(refs: Refs) -> Edit | None:
+def _without_absence(refs: Refs) -> Edit | None:
     """The upstream gives it, so that it is not gone. The note of a withdrawn repo stays: it says which one it was."""
     return Edit.between(refs, refs.noting(None)) if refs.snapshots else None
 

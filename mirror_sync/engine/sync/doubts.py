@@ -52,10 +52,10 @@ class Doubts:
 
     def _stranger(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why the upstream's repo is another one than the published, or the withdrawn, of its name."""
-        told = Identity.of(resolved.described)
-        if not told or not refs.is_known:
+        identity = Identity.of(resolved.described)
+        if not identity or not refs.is_known:
             return ""
-        return task.job.guard.stranger(identity_of(self.store, refs, (DEFAULT_BRANCH, task.revision)), told)
+        return task.job.guard.stranger(identity_of(self.store, refs, (DEFAULT_BRANCH, task.revision)), identity)
 
     def _doubt_of_age(self, task: Task, refs: Refs, resolved: Resolved) -> str:
         """Why what another endpoint than the first tells of a name may be older than what is published.
@@ -69,11 +69,11 @@ class Doubts:
         if task.job.guard.follows(published, resolved.commit):
             return ""
         age = self._age(task, refs, published, resolved)
-        told = (
+        answer = (
             f"{fallback.endpoint}, which is not the first of endpoints, has {task.revision} at {resolved.commit}, {age}"
         )
         move = task.job.guard.move(published, resolved.commit)
-        return age and f"{told}: if that is meant, add '{move}' to guard.accept of the job"
+        return age and f"{answer}: if that is meant, add '{move}' to guard.accept of the job"
 
     def _age(self, task: Task, refs: Refs, published: CommitId, resolved: Resolved) -> str:
         """Why a commit may be older than the published one; empty when it comes after that, or has a later date.

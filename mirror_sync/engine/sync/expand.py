@@ -41,7 +41,7 @@ def gather(
     """
     seen: set[tuple[Repo, str]] = set()
     if job.only is not None:
-        context.source(job).anew(job.only)
+        context.source(job).forget_lists(job.only)
     expansion = _Expansion(context, run, job, jobs, before)
     yield from expansion.denied()
     for pattern in job.asked:
@@ -98,8 +98,8 @@ class _Expansion:
         """Each once, however many patterns bring it."""
         for repo in [repo for repo in repos if repo not in self._denied]:
             self._denied.add(repo)
-            settled = TaskResult(RepoOutcome.REFUSED, None, denials([self._job], repo), DENIED)
-            yield Unlisted(self._job, RepoPattern(repo.kind, repo.id), ", ".join(self._job.revisions), settled)
+            refused = TaskResult(RepoOutcome.REFUSED, None, denials([self._job], repo), DENIED)
+            yield Unlisted(self._job, RepoPattern(repo.kind, repo.id), ", ".join(self._job.revisions), refused)
 
     @cached_property
     def _heads(self) -> Mapping[Repo, Resolved]:
@@ -112,8 +112,8 @@ class _Expansion:
         return heads_of(self._hints, repos, self._job.reads, self._before) if asks_lists(self._job) else {}
 
     def _passed(self, one: PassedOver) -> Unlisted:
-        settled = TaskResult(RepoOutcome.REFUSED, None, one.why, DENIED)
-        return Unlisted(self._job, RepoPattern(one.repo.kind, one.repo.id), ", ".join(self._job.revisions), settled)
+        refused = TaskResult(RepoOutcome.REFUSED, None, one.why, DENIED)
+        return Unlisted(self._job, RepoPattern(one.repo.kind, one.repo.id), ", ".join(self._job.revisions), refused)
 
     def _search(self, pattern: RepoPattern) -> tuple[dict[Repo, Resolved | None], Sequence[Repo], Sequence[PassedOver]]:
         """What the upstream lists, or ranks first, with what is published already; of that what it did not list; and

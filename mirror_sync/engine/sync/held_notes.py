@@ -20,43 +20,45 @@ from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.store import MAX_DOCUMENT, read_document
 
 
-def is_noted(found: TaskResult) -> bool:
+def is_noted(result: TaskResult) -> bool:
     """Whether it is a hold of a commit by rules. A private repo that nobody has named is a secret, and leaves none."""
-    holds = any(verdict.outcome is Outcome.HELD for verdict in found.verdicts)
-    secret = any(verdict.code == PRIVATE for verdict in found.verdicts)
-    return found.outcome is RepoOutcome.HELD and found.commit is not None and holds and not secret
+    holds = any(verdict.outcome is Outcome.HELD for verdict in result.verdicts)
+    secret = any(verdict.code == PRIVATE for verdict in result.verdicts)
+    return result.outcome is RepoOutcome.HELD and result.commit is not None and holds and not secret
 
 
-def noting(target: Target, presence: Presence, task: Task, refs: Refs, found: TaskResult, now: str) -> TaskResult:
+def with_held_note(
+    target: Target, presence: Presence, task: Task, refs: Refs, result: TaskResult, at: str
+) -> TaskResult:
     """The same with the edit by which refs.json, as it was read, gets the note; unchanged where it says so already.
 
     Where nothing of the repo is known and something was published, there is no note: a refs.json without snapshots
     would look as if nothing had been lost. Raises Vanished where all of the target is, StoreError.
     """
-    commit = CommitId(found.commit or "") if is_noted(found) else None
+    commit = CommitId(result.commit or "") if is_noted(result) else None
     if commit is None or commit in refs.snapshots:
-        return found
-    if found.edit is not None and found.edit.before != refs:  # decided of what is not there any more: see `amend_refs`
-        return found
+        return result
+    if result.edit is not None and result.edit.before != refs:  # of what is not there any more: see `amend_refs`
+        return result
     if not refs.is_known:
         if presence.is_expected(task.repo) or presence.is_expected(task.requested):
-            return found
+            return result
         presence.expect()
-    after = refs if found.edit is None else found.edit.after
+    after = refs if result.edit is None else result.edit.after
     before = _read(target, task.repo, after, commit)
-    note = HeldNote(str(task.repo), commit, now if before is None else before.since, found.verdicts)
+    note = HeldNote(str(task.repo), commit, at if before is None else before.since, result.verdicts)
     document = note.encode()
-    shut = found.closed and not after.snapshots and CLOSED not in after.attachments  # else: closed_repos.py
+    shut = result.closed and not after.snapshots and CLOSED not in after.attachments  # else: closed_repos.py
     if after.attachments.get(held_name(commit)) == document.digest and not shut:
-        return found
+        return result
     _remember(target, task.repo, note)
     others = held_commits(after) if len(held_commits(after)) >= MOST_HELD else ()
-    since = {one: told.since for one in others if (told := _read(target, task.repo, after, one)) is not None}
-    documents = (*(() if found.edit is None else found.edit.documents), document)
+    since = {one: other.since for one in others if (other := _read(target, task.repo, after, one)) is not None}
+    documents = (*(() if result.edit is None else result.edit.documents), document)
     noted = with_note(after, note, document.digest, since)
     if shut:
         noted, documents = noted.with_attachments({CLOSED: CLOSED_MARK.digest}), (*documents, CLOSED_MARK)
-    return replace(found, edit=Edit(refs, noted, documents))
+    return replace(result, edit=Edit(refs, noted, documents))
 
 
 def _read(target: Target, repo: Repo, refs: Refs, commit: CommitId) -> HeldNote | None:

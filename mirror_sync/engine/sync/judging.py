@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, Refs
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.freshness import LastCheck, moment
 from mirror_sync.domain.job.job import denials
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.policy.decisions import Matter
 from mirror_sync.domain.policy.house_rules import MOST_BASES, base_repo, bases_of
 from mirror_sync.domain.policy.rules import BaseModel, Candidate, Judgement, Outcome, Verdict, judge_all
 from mirror_sync.domain.policy.terms import Terms
+from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.work import DENIED, Task
 from mirror_sync.engine.context import RunContext
 from mirror_sync.errors import Disabled, Gated, NoSuchCall, NotFoundOrPrivate, RevisionNotFound
@@ -26,11 +25,11 @@ NO_SIDE = (NoSuchCall, NotFoundOrPrivate, RevisionNotFound)  # of a call beside 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """`last_check` tells of the last check of a task that found it as the upstream had it then."""
+    """`last_check` gives the last check that found a subject as the upstream had it then."""
 
     source: Catalogue
     now: Callable[[], datetime]
-    last_check: Callable[[Task], LastCheck | None]
+    last_check: Callable[[Subject], LastCheck | None]
 
     def at_check(self, task: Task, refs: Refs, resolved: Resolved) -> Judgement:
         """By what a check tells: no call is made."""
@@ -81,7 +80,7 @@ class Judge:
             made = moment(history[0].date) if history else None
         except NO_SIDE:
             made = moment(str(resolved.described.get("lastModified")))
-        last = self.last_check(task)
+        last = self.last_check(task.subject)
         seen = None if last is None or last.commit == resolved.commit else moment(last.at)
         return made if made is None or seen is None else max(made, seen)
 
@@ -108,9 +107,4 @@ def _denied(task: Task) -> Judgement | None:
 
 def judge_of(context: RunContext, source: Catalogue) -> Judge:
     """Who judges in a run."""
-    return Judge(source, context.clock, partial(last_check_of, context))
-
-
-def last_check_of(context: RunContext, task: Task) -> LastCheck | None:
-    """The last check of a task, as far as it is known."""
-    return context.last_check(RepoReport(*task.subject.parts, outcome=RepoOutcome.HELD))
+    return Judge(source, context.clock, context.last_check)

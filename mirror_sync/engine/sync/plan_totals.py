@@ -26,24 +26,24 @@ class Freight:
         self._sizes: dict[tuple[str, str], tuple[int, int]] = {}  # by repo and revision: bytes, and snapshots kept
         self._files = self._bytes = self._room = self._documents = self._shared = 0
 
-    def take(self, task: Task, found: TaskResult | Change) -> Sequence[int]:
+    def take(self, task: Task, planned: TaskResult | Change) -> Sequence[int]:
         """Count a repo in; returns the sizes of its files that come for it, and for none that was counted before."""
-        if isinstance(found, TaskResult):
-            if found.outcome is RepoOutcome.UNCHANGED:
+        if isinstance(planned, TaskResult):
+            if planned.outcome is RepoOutcome.UNCHANGED:
                 with self._lock:
-                    self._publish(task, found.size)
+                    self._publish(task, planned.size)
             return ()
         sizes = array("q")
         with self._lock:
-            for _, file in found.listing.fetch():
+            for _, file in planned.listing.fetch():
                 if self._claimed.put(file.content.key):
                     sizes.append(file.size)
                     self._room += self._needed(file)
             self._files += len(sizes)
             self._bytes += sum(sizes)
-            if self._publish(task, found.size):
-                self._shared += found.plan.fetch_bytes - sum(sizes)
-                self._documents += 0 if found.root is not None else documents_of(found.files)
+            if self._publish(task, planned.size):
+                self._shared += planned.plan.fetch_bytes - sum(sizes)
+                self._documents += 0 if planned.root is not None else documents_of(planned.files)
         return sizes
 
     def _needed(self, file: RemoteFile) -> int:
@@ -57,7 +57,7 @@ class Freight:
         self._sizes[key] = (size, max(versions, before[1] if before else 0))
         return before is None
 
-    def told(self) -> TargetPlan:
+    def total(self) -> TargetPlan:
         """The sum of all, and the free space as it is now."""
         free, problem = None, ""
         try:

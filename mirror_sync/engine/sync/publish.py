@@ -25,12 +25,15 @@ from mirror_sync.domain.content.snapshot import (
 )
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
+from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.work import Edit
-from mirror_sync.engine.context import Target
+from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.published import Mapper, Stamp, change_refs, only_from, read_listing, read_refs
+from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.stages import Change
+from mirror_sync.engine.sync.published_view import PublishedView, RootFacts
 from mirror_sync.errors import BadAnswer, DocumentError, PruneConflict, StoreError, StoreUnavailable
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 
@@ -118,26 +121,37 @@ def _of_snapshot(change: Change) -> Assurance:
         return assured(root.attachments, None, None)
 
 
-def publish_refs(target: Target, change: Change, root: Sha256, stamp: Stamp) -> Refs:
-    """Move the ref of a change onto its snapshot, of this root, with one PUT, and return what stands there now.
+def publish_refs(context: RunContext, target: Target, view: PublishedView, change: Change, root: Sha256) -> Refs:
+    """Move the ref of a change onto its snapshot, of this root, with one PUT, and return what stands there then.
 
-    Raises PruneConflict when the snapshot that the new one shares blobs with is no longer published, and when the
-    repo was taken down meanwhile.
+    What was put is remembered in `view`, and other names of the repo lead to it. Raises PruneConflict when the snapshot
+    that the new one shares blobs with is no longer published, and when the repo was taken down meanwhile.
     """
-    repo, base = change.task.repo, change.relies_on
+    task, resolved, base = change.task, change.resolved, change.relies_on
+    stamp, new_name = stamp_of(context, task.job), None
+    if resolved.renamed and not view.refs(resolved.canonical).is_known:
+        new_name = resolved.canonical  # of a repo that stays published under its old one, and nobody's here
 
-    def named(refs: Refs) -> Refs:
+    def naming(refs: Refs) -> Refs:
         if refs.tombstone is not None:
-            raise PruneConflict(repo)
+            raise PruneConflict(task.repo)
         if base is not None and base.digest not in refs.snapshots.values():
-            raise PruneConflict(repo)
-        from_fallback = change.resolved.fallback is not None
-        moved = refs.with_snapshot(change.resolved.commit, root, change.ref, from_fallback=from_fallback)
-        return moved.logged(refs, *stamp)
+            raise PruneConflict(task.repo)
+        from_fallback = resolved.fallback is not None
+        return refs.with_snapshot(resolved.commit, root, change.ref, from_fallback=from_fallback).logged(refs, *stamp)
 
-    put = change_refs(target, repo, named)
-    assert put is not None  # noqa: S101  for the type checker: `named` raises, or names it
-    return put
+    refs = change_refs(target, task.repo, naming)
+    assert refs is not None  # noqa: S101  for the type checker: `naming` raises, or names it
+    of = change.files, change.size, context.clock(), change.assurance
+    facts = RootFacts(task.job.selection, *of, resolved.provenance or "")
+    view.learn(task.repo, resolved.commit if refs.pins(task.revision) else task.revision, refs, facts)
+    write_aliases(target, task, new_name)
+    return refs
+
+
+def stamp_of(context: RunContext, job: Job) -> Stamp:
+    """What the log of a refs.json says of a change that a sync of this job makes now."""
+    return context.now(), f"sync {job.name}"
 
 
 def amend_refs(
@@ -153,9 +167,9 @@ def amend_refs(
     decided, it is left for the next run to decide again. StoreUnavailable where it changes inside of `withdrawing`,
     which may take long: so whoever records the act learns that it was not done.
     """
-    now = read_refs(target.store, repo)
-    if now != edit.before:
-        return edit.is_made_in(now)
+    current = read_refs(target.store, repo)
+    if current != edit.before:
+        return edit.is_made_in(current)
     with withdrawing() if edit.withdraws else nullcontext():
         expect_kept(target.store, _put_all(target.store, edit.documents).items())
         put = change_refs(target, repo, only_from(edit.before, edit.after.logged(edit.before, *stamp)))

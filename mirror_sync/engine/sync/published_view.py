@@ -45,8 +45,8 @@ class RootFacts:
 
     def encode(self) -> bytes:
         selection = [self.selection.include, self.selection.exclude]
-        told = astuple(self.assurance), self.provenance
-        return json.dumps([selection, self.files, self.size, self.read.isoformat(), *told]).encode()
+        more = astuple(self.assurance), self.provenance
+        return json.dumps([selection, self.files, self.size, self.read.isoformat(), *more]).encode()
 
     def is_from(self, provenance: str | None) -> bool:
         """Whether it has what another mirror says of it now; of what comes from no mirror there is nothing to have."""
@@ -98,10 +98,10 @@ class PublishedView:
         One that was read within a day is believed to be as it was. One that was read in times to come is not: a clock
         was ahead, and would be believed for as long.
         """
-        name, told = _root_name(repo, revision), Assurance()
+        name, assurance = _root_name(repo, revision), Assurance()
         with suppress(ValueError, TypeError):
             known = RootFacts.decode(self._recall(name, digest) or b"")
-            told = known.assurance
+            assurance = known.assurance
             if timedelta(0) <= self._now() - known.read < _believed(digest):
                 return known
         try:
@@ -110,8 +110,8 @@ class PublishedView:
             raise
         except (KeyMissing, DocumentError):
             return None
-        now = assured(root.attachments, told.scanned_at, None)
-        assurance = replace(told, signed=now.signed, scanned=now.scanned, scanned_at=now.scanned_at)
+        shown = assured(root.attachments, assurance.scanned_at, None)
+        assurance = replace(assurance, signed=shown.signed, scanned=shown.scanned, scanned_at=shown.scanned_at)
         provenance = root.attachments.get(UPSTREAM_ROOT, "")
         facts = RootFacts(root.selection, root.files, root.size, self._now(), assurance, provenance)
         self._remember(name, digest, facts.encode())

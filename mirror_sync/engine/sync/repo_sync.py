@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -28,25 +28,25 @@ from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.faults import to_outcome
-from mirror_sync.engine.known_contents import hear, holds, learn
-from mirror_sync.engine.published import Stamp, change_refs, pinned_remark, read_refs
+from mirror_sync.engine.known_contents import holds, remember_claimed, remember_proved
+from mirror_sync.engine.published import change_refs, pinned_remark, read_refs
 from mirror_sync.engine.published_names import write_aliases
 from mirror_sync.engine.single_flight import StoredContent
-from mirror_sync.engine.stages import Change
+from mirror_sync.engine.stages import Change, Publication
 from mirror_sync.engine.stopping import running
 from mirror_sync.engine.sync.closed_repos import may_need_closed_mark
 from mirror_sync.engine.sync.decide import Decider, run_stages
-from mirror_sync.engine.sync.held_notes import is_noted, noting
-from mirror_sync.engine.sync.judging import NO_SIDE, last_check_of
+from mirror_sync.engine.sync.held_notes import is_noted, with_held_note
+from mirror_sync.engine.sync.judging import NO_SIDE
 from mirror_sync.engine.sync.publish import (
     amend_refs,
     assurance_of,
     blobs_of,
     publish_refs,
+    stamp_of,
     write_documents,
     write_root,
 )
-from mirror_sync.engine.sync.published_view import RootFacts
 from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.transfer.lanes import Landed, Lane, Stream, bring_all
@@ -87,11 +87,46 @@ class JobRun:
 
 
 def sync_repo(job_run: JobRun, task: Task) -> RepoReport:
-    """Carry out one task. Every failure becomes a report with its reason, and so does a stop in the midst of it.
+    """Carry out one task: check it, then bring what has changed, or note down what the check came to.
 
-    Raises Interrupted for a stop before it was known what is to be brought: nothing can have been kept then.
+    Every failure becomes a report with its reason, and so does a stop in the midst of it. Raises Interrupted for a stop
+    before it was known what is to be brought: nothing can have been kept then.
     """
-    return _reported(job_run, task, lambda tally: _sync(job_run, task, tally))
+    started, tally = time.monotonic(), ByteCount()
+    try:
+        with job_run.check_slots:
+            named, refs, checked = job_run.decider.check(task)
+        if isinstance(checked, Seen):
+            report = _bring_locked(job_run, named, checked, tally)
+        else:
+            report = report_of(named, _note_down(job_run, named, refs, checked))
+    except Exception as error:  # whatever stops one repo must not stop the others
+        report = _failed_report(job_run, task, tally, error)
+    return _measured(report, tally, started)
+
+
+def _bring_locked(job_run: JobRun, task: Task, seen: Seen, tally: ByteCount) -> RepoReport:
+    """Bring what has changed while the repo is locked, here or on another machine."""
+    with job_run.target.lock(task.repo):
+        if not _may_be_refused(seen):
+            seen = _forget_absence(job_run, task, seen)
+        if job_run.context.executor is None:
+            return bring_up_to_date(job_run, task, seen, tally)
+        concerned = owners(job_run.jobs, job_run.target.name, task.repo)
+        last_check = job_run.context.last_check(task.subject)
+        work_item = WorkItem(job_run.run, task, seen, concerned, job_run.context.by, last_check)
+        return tally.take(job_run.context.executor.bring(job_run.context, work_item))
+
+
+def _note_down(job_run: JobRun, task: Task, refs: Refs, result: TaskResult) -> TaskResult:
+    """Let refs.json and aliases say what a check came to that brings nothing; returns it as it came out."""
+    result = _with_held_note(job_run, task, refs, result)
+    if result.edit is not None:
+        with job_run.target.lock(task.repo):
+            result = _amend(job_run, task, result)
+    if result.outcome is RepoOutcome.UNCHANGED:
+        write_aliases(job_run.target, task)
+    return result
 
 
 def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
@@ -99,117 +134,48 @@ def run_work_item(job_run: JobRun, work_item: WorkItem) -> RepoReport:
 
     What waits or scans in this thread ends with this work item, as it would with a run.
     """
-    task = work_item.task
-    context = replace(job_run.context, last_check=lambda report: work_item.last_check)
+    started, tally, task = time.monotonic(), ByteCount(), work_item.task
+    context = replace(job_run.context, last_check=lambda subject: work_item.last_check)
     job_run = job_run.at(context, job_run.target, work_item.jobs)
     with running(job_run.context.stop):
-        return _reported(job_run, task, lambda tally: bring_up_to_date(job_run, task, work_item.seen, tally))
-
-
-def _reported(job_run: JobRun, task: Task, work: Callable[[ByteCount], RepoReport]) -> RepoReport:
-    started = time.monotonic()
-    tally = ByteCount()
-    try:
-        report = work(tally)
-    except Interrupted:
-        if tally.commit is None:
-            raise
-        report = interrupted_report(task, tally)
-    except Exception as error:  # whatever stops one repo must not stop the others
-        report = report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.requested, error))
-    return replace(
-        report,
-        seconds=round(time.monotonic() - started, 3),
-        fetched_files=tally.fetched_files,
-        fetched_bytes=tally.fetched_bytes,
-        resumed_bytes=tally.resumed_bytes,
-    )
-
-
-def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
-    """Of a repo that was being brought when the run was stopped."""
-    kept = tally.fetched_bytes + tally.resumed_bytes
-    reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
-    return report_of(task, TaskResult(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
-
-
-def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
-    """The same of what was published, with how long its readers waited for it; see `freshness.lag`.
-
-    For the machine that runs the job, wherever the repo was synced: that one alone remembers earlier checks.
-    """
-    if report.published is None or report.commit is None:
-        return report
-    last = context.last_check(report)
-    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, last))
-
-
-def report_of(item: Task | Unlisted, settled: TaskResult) -> RepoReport:
-    told = f"; {settled.reason}" if settled.reason else ""
-    return RepoReport(
-        *item.subject.parts,
-        outcome=settled.outcome,
-        commit=settled.commit,
-        reason=f"goes by {item.repo} here{told}" if isinstance(item, Task) and item.requested_as else settled.reason,
-        code=settled.code,
-        files=settled.files,
-        bytes=settled.size,
-        assurance=settled.assurance,
-        unconfirmed=settled.unconfirmed,
-    )
-
-
-def _sync(job_run: JobRun, task: Task, tally: ByteCount) -> RepoReport:
-    with job_run.check_slots:
-        task, refs, found = job_run.decider.check(task)
-    if not isinstance(found, TaskResult):
-        with job_run.target.lock(task.repo):
-            if not _may_be_refused(found):
-                found = _found_again(job_run, task, found)
-            if job_run.context.executor is None:
-                return bring_up_to_date(job_run, task, found, tally)
-            concerned = owners(job_run.jobs, job_run.target.name, task.repo)
-            last_check = last_check_of(job_run.context, task)
-            work_item = WorkItem(job_run.run, task, found, concerned, job_run.context.by, last_check)
-            return tally.take(job_run.context.executor.bring(job_run.context, work_item))
-    found = _noting(job_run, task, refs, found)
-    if found.edit is not None:
-        with job_run.target.lock(task.repo):
-            found = _amend(job_run, task, found)
-    if found.outcome is RepoOutcome.UNCHANGED:
-        write_aliases(job_run.target, task)
-    return report_of(task, found)
+        try:
+            report = bring_up_to_date(job_run, task, work_item.seen, tally)
+        except Exception as error:  # as above
+            report = _failed_report(job_run, task, tally, error)
+    return _measured(report, tally, started)
 
 
 def bring_up_to_date(
-    job_run: JobRun, task: Task, seen: Seen, tally: ByteCount, *, anew: bool = False, tries: int = _TRIES
+    job_run: JobRun, task: Task, seen: Seen, tally: ByteCount, *, rebuild: bool = False, tries: int = _TRIES
 ) -> RepoReport:
     """Lead a commit through all stages; again, believing nothing, where a prune was quicker. The lock is held."""
     job_run.context.go_on()
     guard = PruneGuard(job_run.context, job_run.target, task.repo, job_run.files.map)
-    decider = replace(job_run.decider, anew=True) if anew else job_run.decider
+    decider = replace(job_run.decider, rebuild=True) if rebuild else job_run.decider
     try:
-        done = decider.compare(task, seen)
-        if isinstance(done, Change) or not _is_refusal(done):
-            seen = _found_again(job_run, task, seen)
-        if isinstance(done, Change):
-            with closing(done.listing), SnapshotMaker(job_run, tally, guard) as maker:
-                done = maker.make(done)
+        planned = decider.plan_change(task, seen)
+        if isinstance(planned, Change) or not _is_refusal(planned):
+            seen = _forget_absence(job_run, task, seen)
+        if isinstance(planned, Change):
+            with closing(planned.listing), SnapshotMaker(job_run, tally, guard) as maker:
+                ended = maker.make(planned)
+        else:
+            ended = planned
     except PruneConflict:
         if tries == 1:
             raise
         job_run.target.single_flight.forget_landed()
-        return bring_up_to_date(job_run, task, seen, tally, anew=True, tries=tries - 1)
-    if isinstance(done, Change):
-        return _published_report(job_run, done, tally)
+        return bring_up_to_date(job_run, task, seen, tally, rebuild=True, tries=tries - 1)
+    if isinstance(ended, Publication):
+        return _published_report(ended, tally)
     # the last answer counts, not the one that was seen before the lock: that may be a list's, hours old
-    answered = done.answer
-    if is_noted(done) or (answered is not None and may_need_closed_mark(seen.refs, answered)):
+    answered = ended.answer
+    if is_noted(ended) or (answered is not None and may_need_closed_mark(seen.refs, answered)):
         refs = read_refs(job_run.target.store, task.repo)
-        if answered is not None and (done.edit is None or done.edit.before == refs):
-            done = decider.with_closed_mark(task, refs, answered, done)
-        done = _noting(job_run, task, refs, done)
-    return report_of(task, _amend(job_run, task, done))
+        if answered is not None and (ended.edit is None or ended.edit.before == refs):
+            ended = decider.with_closed_mark(task, refs, answered, ended)
+        ended = _with_held_note(job_run, task, refs, ended)
+    return report_of(task, _amend(job_run, task, ended))
 
 
 def _may_be_refused(seen: Seen) -> bool:
@@ -218,12 +184,12 @@ def _may_be_refused(seen: Seen) -> bool:
     return gone is not None and gone.code == Gated.code and seen.resolved.terms.gated is not False
 
 
-def _is_refusal(found: TaskResult) -> bool:
+def _is_refusal(result: TaskResult) -> bool:
     """Whether it says that the upstream does not give the repo, or has an edit that says what is noted of that."""
-    return found.edit is not None or (found.code == Gated.code and not found.verdicts)
+    return result.edit is not None or (result.code == Gated.code and not result.verdicts)
 
 
-def _found_again(job_run: JobRun, task: Task, seen: Seen) -> Seen:
+def _forget_absence(job_run: JobRun, task: Task, seen: Seen) -> Seen:
     """Forget that the upstream did not give the repo, as soon as it does: before anything that may hold it, or fail.
 
     Else the day after which it is withdrawn would count on through that, and one more answer would be enough. The note
@@ -232,33 +198,34 @@ def _found_again(job_run: JobRun, task: Task, seen: Seen) -> Seen:
     gone = seen.refs.gone
     if gone is None or not seen.refs.snapshots:
         return seen
-    stamp = _stamp(job_run, task)
+    stamp = stamp_of(job_run.context, task.job)
 
-    def without_note(now: Refs) -> Refs | None:
-        return now.noting(None).logged(now, *stamp) if now.snapshots and now.gone == gone else None
+    def without_note(refs: Refs) -> Refs | None:
+        return refs.noting(None).logged(refs, *stamp) if refs.snapshots and refs.gone == gone else None
 
     if change_refs(job_run.target, task.repo, without_note) is None:
         return seen
     return replace(seen, refs=seen.refs.noting(None))
 
 
-def _noting(job_run: JobRun, task: Task, refs: Refs, found: TaskResult) -> TaskResult:
-    return noting(job_run.target, job_run.decider.presence, task, refs, found, job_run.context.now())
+def _with_held_note(job_run: JobRun, task: Task, refs: Refs, result: TaskResult) -> TaskResult:
+    return with_held_note(job_run.target, job_run.decider.presence, task, refs, result, job_run.context.now())
 
 
-def _amend(job_run: JobRun, task: Task, found: TaskResult) -> TaskResult:
+def _amend(job_run: JobRun, task: Task, result: TaskResult) -> TaskResult:
     """Make the edit of a result; returns it as it came out: it claims nothing that somebody else came before."""
-    act = _act(job_run, task, Verb.WITHDRAW, reason=f"{found.code}: {found.reason}")
+    act = _act(job_run, task, Verb.WITHDRAW, reason=f"{result.code}: {result.reason}")
     withdrawing = partial(recorded, job_run.context, job_run.target, [act])
-    edit = found.edit
-    if edit is None or amend_refs(job_run.target, task.repo, edit, _stamp(job_run, task), withdrawing):
-        return found
+    edit = result.edit
+    stamp = stamp_of(job_run.context, task.job)
+    if edit is None or amend_refs(job_run.target, task.repo, edit, stamp, withdrawing):
+        return result
     if edit.withdraws:
         commit = read_refs(job_run.target.store, task.repo).commit_of(task.revision)
-        return replace(found, commit=commit, reason=f"{found.code}: not withdrawn, since {_CHANGED}")
+        return replace(result, commit=commit, reason=f"{result.code}: not withdrawn, since {_CHANGED}")
     if (CLOSED in edit.before.attachments) != (CLOSED in edit.after.attachments):
-        return replace(found, reason=f"{found.reason}, which is not noted yet, since {_CHANGED}")
-    return found
+        return replace(result, reason=f"{result.reason}, which is not noted yet, since {_CHANGED}")
+    return result
 
 
 def _act(
@@ -285,17 +252,18 @@ class SnapshotMaker:
     def __exit__(self, *exc: object) -> None:
         self._room.close()
 
-    def make(self, change: Change) -> Change | TaskResult:
-        """Lead a change that is decided through the other stages; one that is there needs only a name."""
+    def make(self, change: Change) -> Publication | TaskResult:
+        """Lead a change that is planned through the other stages; one whose snapshot is there needs only a name."""
         self._tally.commit = change.resolved.commit
         self._tell_plan(change)
-        found: Change | TaskResult = self._with_ref(change)
+        if change.root is None or change.moves:  # a name has to move: asked before anything is brought for it
+            change = replace(change, ref=_ref(self._job_run, change.task, change.resolved.commit))
         more = self._job_run.context.stages
-        if isinstance(found, Change) and change.root is None:
-            found = run_stages((self._transferred, *more.inspect, self._documented, *more.attach), found)
-        elif isinstance(found, Change) and change.moves:
-            found = run_stages(more.revisit, found)
-        return self._published(found) if isinstance(found, Change) else found
+        if change.root is None:
+            made = run_stages((self._transfer, *more.inspect, self._document, *more.attach), change)
+        else:
+            made = run_stages(more.revisit if change.moves else (), change)
+        return self._publish(made) if isinstance(made, Change) else made
 
     def _tell_plan(self, change: Change) -> None:
         job_run, task, plan = self._job_run, change.task, change.plan
@@ -314,13 +282,7 @@ class SnapshotMaker:
             )
         )
 
-    def _with_ref(self, change: Change) -> Change:
-        """Ask what the upstream calls the revision, where a name has to move, before anything is brought for it."""
-        if change.root is not None and not change.moves:
-            return change
-        return replace(change, ref=_ref(self._job_run, change.task, change.resolved.commit))
-
-    def _transferred(self, change: Change) -> Change:
+    def _transfer(self, change: Change) -> Change:
         """Bring every file that the plan fetches; the history first: what that fails for is not worth all files."""
         fetch, target = map(itemgetter(1), change.listing.fetch()), self._job_run.target
         self._room.enter_context(target.room.reserved(target, fetch, change.files))
@@ -333,70 +295,32 @@ class SnapshotMaker:
             remark="; ".join(filter(None, (change.remark, untold))),
         )
 
-    def _documented(self, change: Change) -> Change:
+    def _document(self, change: Change) -> Change:
         """Write the listing, the info and the commits; what another mirror attests of them goes with them."""
-        told = change.resolved.provenance and self._job_run.source.attested(change.task.repo, change.resolved.commit)
-        return write_documents(change.attesting(told) if told else change, self._job_run.files.map)
+        task, resolved = change.task, change.resolved
+        attested = resolved.provenance and self._job_run.source.attested(task.repo, resolved.commit)
+        return write_documents(change.attesting(attested) if attested else change, self._job_run.files.map)
 
-    def _published(self, change: Change) -> Change:
+    def _publish(self, change: Change) -> Publication:
         """Write the root, then let refs.json name it: from then on readers see it, beside prunes of all machines."""
-        job_run = self._job_run
+        job_run, task, commit = self._job_run, change.task, change.resolved.commit
+        context, target, view = job_run.context, job_run.target, job_run.decider.published_view
         root = write_root(change, job_run.files.map)
         self._room.close()
-        job_run.context.go_on()
-        change = replace(change, assurance=assurance_of(change, job_run.context.now()))
-        act = _act(job_run, change.task, job_run.verb, change.resolved.commit, root)
-        with recorded(job_run.context, job_run.target, [act]):  # before the guard: what it saw must be young
-            now = self._guard.publish(
-                (change.resolved.commit, root),
-                None if change.root is not None else lambda: blobs_of(change, root),
-                lambda: _put_refs(job_run, change, root),
-            )
-        published_at = job_run.context.now()
+        context.go_on()
+        change = replace(change, assurance=assurance_of(change, context.now()))
+        unreferenced = partial(blobs_of, change, root) if change.root is None else None
+        act = _act(job_run, task, job_run.verb, commit, root)
+        with recorded(context, target, [act]):  # before the guard: what it saw must be young
+            put = partial(publish_refs, context, target, view, change, root)
+            refs = self._guard.publish((commit, root), unreferenced, put)
+        published_at = context.now()
         if change.root is None:
-            hear(job_run.target, change.listing)
-        task, commit = change.task, change.resolved.commit
-        if now.pins(task.revision):  # by now, also where a person was quicker than this sync
-            pinned = pinned_remark(job_run.target.store, task.repo, now, commit, fetched=True)
+            remember_claimed(target, change.listing)
+        if refs.pins(task.revision):  # by now, also where a person was quicker than this sync
+            pinned = pinned_remark(target.store, task.repo, refs, commit, fetched=True)
             change = replace(change, remark="; ".join(filter(None, (change.remark, pinned))))
-        return replace(change, refs=now, published_at=published_at)
-
-
-def _put_refs(job_run: JobRun, change: Change, root: Sha256) -> Refs:
-    """As they stand there then."""
-    task, resolved = change.task, change.resolved
-    new_name = resolved.canonical if _new_name_is_unused(job_run, resolved) else None
-    refs = publish_refs(job_run.target, change, root, _stamp(job_run, task))
-    of = change.files, change.size, job_run.context.clock(), change.assurance
-    facts = RootFacts(task.job.selection, *of, resolved.provenance or "")
-    stands_at = resolved.commit if refs.pins(task.revision) else task.revision
-    job_run.decider.published_view.learn(task.repo, stands_at, refs, facts)
-    write_aliases(job_run.target, task, new_name)
-    return refs
-
-
-def _published_report(job_run: JobRun, change: Change, tally: ByteCount) -> RepoReport:
-    resolved = change.resolved
-    reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
-    said = reason, unconfirmed_code(resolved) or (PINNED if change.refs.pins(change.task.revision) else "")
-    settled = TaskResult(RepoOutcome.PUBLISHED, resolved.commit, *said, change.files, change.size)
-    return replace(
-        report_of(change.task, settled),
-        reused_files=max(0, change.files - tally.fetched_files),
-        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
-        committed=change.committed if moment(change.committed) else None,
-        published=change.published_at,
-        assurance=change.assurance,
-    )
-
-
-def _stamp(job_run: JobRun, task: Task) -> Stamp:
-    return job_run.context.now(), f"sync {task.job.name}"
-
-
-def _new_name_is_unused(job_run: JobRun, resolved: Resolved) -> bool:
-    """Whether the upstream's new name of a repo that stays published under its old one is nobody's here."""
-    return resolved.renamed and not job_run.decider.published_view.refs(resolved.canonical).is_known
+        return Publication(change, refs, published_at)
 
 
 def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
@@ -404,9 +328,9 @@ def _ref(job_run: JobRun, task: Task, commit: CommitId) -> Ref | None:
     if CommitId.matches(task.revision):
         return None
     named = f"refs/heads/{DEFAULT_BRANCH}" if task.revision in (DEFAULT_BRANCH, HEAD) else task.revision
-    found = Ref.of_full_name(named, commit)
-    if found is not None:
-        return found
+    full = Ref.of_full_name(named, commit)
+    if full is not None:
+        return full
     named_so = sorted(refs_named(_refs(job_run, task), task.revision), key=lambda ref: ref.target != commit)
     for ref in named_so:  # a branch and a tag may share a name: the upstream has said which it takes
         if not (name_fault(ref.name) or name_fault(ref.ref)):
@@ -443,16 +367,82 @@ def _bring_files(job_run: JobRun, change: Change, tally: ByteCount) -> None:
 
     def bring(file: RemoteFile) -> StoredContent:
         job_run.context.go_on()
+        fetch = partial(job_run.transfer.bring, origin, file)
         stored, _ = target.single_flight.share(
-            file.content,
-            lambda: job_run.transfer.bring(origin, file),
-            lambda stored: holds(target, stored.digest, file.size),
+            file.content, fetch, lambda stored: holds(target, stored.digest, file.size)
         )
         return stored
 
     def landed(some: Collection[Landed]) -> None:
-        learn(target, {stored.oid: stored.digest for _, stored in some if stored.oid is not None})
+        remember_proved(target, {stored.oid: stored.digest for _, stored in some if stored.oid is not None})
         listing.landed((number, stored.digest) for number, stored in some)
 
     large = Stream(job_run.large_files, listing.fetch_above(part), *_LARGE)
     bring_all(bring, landed, large, Stream(job_run.files, listing.fetch_up_to(part), *_SMALL))
+
+
+def _published_report(publication: Publication, tally: ByteCount) -> RepoReport:
+    change, resolved = publication.change, publication.change.resolved
+    reason = "; ".join(filter(None, (remarks(resolved), change.remark)))
+    code = unconfirmed_code(resolved) or (PINNED if publication.refs.pins(change.task.revision) else "")
+    result = TaskResult(RepoOutcome.PUBLISHED, resolved.commit, reason, code, change.files, change.size)
+    return replace(
+        report_of(change.task, result),
+        reused_files=max(0, change.files - tally.fetched_files),
+        reused_bytes=max(0, change.size - tally.fetched_bytes - tally.resumed_bytes),
+        committed=change.committed if moment(change.committed) else None,
+        published=publication.at,
+        assurance=change.assurance,
+    )
+
+
+def _failed_report(job_run: JobRun, task: Task, tally: ByteCount, error: Exception) -> RepoReport:
+    """Raises Interrupted where nothing was being brought yet."""
+    if not isinstance(error, Interrupted):
+        return report_of(task, to_outcome(job_run.context, job_run.run, task.job, task.requested, error))
+    if tally.commit is None:
+        raise error
+    return interrupted_report(task, tally)
+
+
+def _measured(report: RepoReport, tally: ByteCount, started: float) -> RepoReport:
+    return replace(
+        report,
+        seconds=round(time.monotonic() - started, 3),
+        fetched_files=tally.fetched_files,
+        fetched_bytes=tally.fetched_bytes,
+        resumed_bytes=tally.resumed_bytes,
+    )
+
+
+def interrupted_report(task: Task, tally: ByteCount) -> RepoReport:
+    """Of a repo that was being brought when the run was stopped."""
+    kept = tally.fetched_bytes + tally.resumed_bytes
+    reason = f"stopped before the end: {kept:,} bytes of it are kept, what was on its way comes again"
+    return report_of(task, TaskResult(RepoOutcome.INTERRUPTED, tally.commit, reason, Interrupted.code))
+
+
+def with_lag(context: RunContext, report: RepoReport) -> RepoReport:
+    """The same of what was published, with how long its readers waited for it; see `freshness.lag`.
+
+    For the machine that runs the job, wherever the repo was synced: that one alone remembers earlier checks.
+    """
+    if report.published is None or report.commit is None:
+        return report
+    last = context.last_check(report.subject)
+    return replace(report, lag_seconds=lag(report.commit, report.committed, report.published, last))
+
+
+def report_of(item: Task | Unlisted, result: TaskResult) -> RepoReport:
+    detail = f"; {result.reason}" if result.reason else ""
+    return RepoReport(
+        *item.subject.parts,
+        outcome=result.outcome,
+        commit=result.commit,
+        reason=f"goes by {item.repo} here{detail}" if isinstance(item, Task) and item.requested_as else result.reason,
+        code=result.code,
+        files=result.files,
+        bytes=result.size,
+        assurance=result.assurance,
+        unconfirmed=result.unconfirmed,
+    )

@@ -17,8 +17,6 @@ from mirror_sync.engine.transfer.multipart import LargeFiles
 from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.errors import IntegrityError, Interrupted
 
-__all__ = ["FileOrigin", "Transfer"]
-
 _ATTEMPTS = 3  # wrong bytes may be a proxy's or a disk's fault of the moment
 
 
@@ -43,7 +41,7 @@ class Transfer:
         self._context.tell(FileStarted(origin.run, origin.repo, file.path, file.size))
         error, interrupted = None, False
         try:
-            return self._bring_again(origin, file)
+            return self._bring_retrying(origin, file)
         except Interrupted:
             interrupted = True  # the file has not failed: the run was stopped
             raise
@@ -53,7 +51,7 @@ class Transfer:
         finally:
             self._context.tell(FileFinished(origin.run, origin.repo, file.path, file.size, error, interrupted))
 
-    def _bring_again(self, origin: FileOrigin, file: RemoteFile) -> StoredContent:
+    def _bring_retrying(self, origin: FileOrigin, file: RemoteFile) -> StoredContent:
         for attempt in range(1, _ATTEMPTS):
             try:
                 return self._bring_once(origin, file)

@@ -31,8 +31,7 @@ from mirror_sync.engine.published_names import jobs_by_other_names
 from mirror_sync.engine.run import open_job_run
 from mirror_sync.engine.stages import Change
 from mirror_sync.engine.sync.repo_sync import JobRun, bring_up_to_date
-from mirror_sync.engine.transfer.file_read import ByteCount
-from mirror_sync.engine.transfer.file_transfer import FileOrigin
+from mirror_sync.engine.transfer.file_read import ByteCount, FileOrigin
 from mirror_sync.engine.upkeep.piece_repair import PieceRepair
 from mirror_sync.engine.walk import Place
 from mirror_sync.errors import (
@@ -68,7 +67,7 @@ class Repair:
     def __init__(self, context: RunContext, jobs: Sequence[Job]) -> None:
         self._context, self._jobs = context, jobs
         self._run = uuid.uuid4().hex[:12]
-        self._benches: dict[str, JobRun] = {}
+        self._job_runs: dict[str, JobRun] = {}
         self._open = ExitStack()
         self._tried: dict[tuple[str, Repo, CommitId | None], str] = {}
         self._otherwise: dict[str, dict[Repo, list[tuple[Job, Repo]]]] = {}  # by target
@@ -180,14 +179,14 @@ class Repair:
         resolved = job_run.source.resolve(repo, commit)
         with target.lock(repo):
             seen = Seen(resolved, read_refs(target.store, repo))
-            report = bring_up_to_date(job_run, task, seen, ByteCount(), anew=True)
+            report = bring_up_to_date(job_run, task, seen, ByteCount(), rebuild=True)
         return "" if report.outcome is RepoOutcome.PUBLISHED else report.reason
 
     def _job_run(self, job: Job) -> JobRun:
-        if job.name not in self._benches:
+        if job.name not in self._job_runs:
             job_run = self._open.enter_context(open_job_run(self._context, self._run, job, self._jobs))
-            self._benches[job.name] = replace(job_run, verb=Verb.REPAIR)
-        return self._benches[job.name]
+            self._job_runs[job.name] = replace(job_run, verb=Verb.REPAIR)
+        return self._job_runs[job.name]
 
 
 def _without(refs: Refs, documents: Collection[tuple[str, Sha256]]) -> Refs:

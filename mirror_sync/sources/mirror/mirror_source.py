@@ -188,7 +188,7 @@ class MirrorSource(Source):
     def distrust(self, repo: Repo, commit: CommitId, file: RemoteFile) -> None:
         """There is no elsewhere."""
 
-    def anew(self, repos: Collection[Repo]) -> None:
+    def forget_lists(self, repos: Collection[Repo]) -> None:
         """They are checked themselves, whatever the feed says."""
         self._moved.update(repos)
 

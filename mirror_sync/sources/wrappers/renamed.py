@@ -63,8 +63,8 @@ class RenamedSource(Wrapper):
     def attested(self, repo: Repo, commit: CommitId) -> Attested | None:
         return self._source.attested(self._names.upstream(repo), commit)
 
-    def anew(self, repos: Collection[Repo]) -> None:
-        self._source.anew([self._names.upstream(repo) for repo in repos])
+    def forget_lists(self, repos: Collection[Repo]) -> None:
+        self._source.forget_lists([self._names.upstream(repo) for repo in repos])
 
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, start: int = 0, stop: int | None = None
