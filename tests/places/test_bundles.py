@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import shutil
@@ -19,12 +20,14 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.outcome.bundle_reports import ImportedRepo
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.places import bundle_export, bundle_files
-from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, padded, tar_header
-from mirror_sync.engine.places.bundle_journal import JOURNAL
+from mirror_sync.engine.places import bundle_export, bundle_files, bundle_import
+from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, BundlePart, members_of, padded, tar_header
+from mirror_sync.engine.places.bundle_journal import JOURNAL, ExportJournal
+from mirror_sync.engine.places.repo_import import RepoImport
 from mirror_sync.engine.published import change_refs
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.transfer.file_transfer import FileOrigin, Transfer
@@ -35,6 +38,7 @@ from mirror_sync.errors import (
     MirrorError,
     SigningError,
     StoreFull,
+    StoreUnavailable,
     UsageError,
 )
 from mirror_sync.signing.proof import Asked
@@ -179,13 +183,20 @@ def test_a_missing_or_damaged_part_is_named_hinders_its_repos_alone_and_the_same
     parts = sorted(path for path in bundle.glob("blobs-*.tar"))
     kept = {path.name: path.read_bytes() for path in parts}
     parts[2].unlink()  # a piece of the large file
-    last = bytearray(kept[parts[-1].name])
-    last[-20_000] ^= 1
+    last, spoilt = (
+        bytearray(kept[parts[-1].name]),
+        [one for one in members_of(parts[-1]) if one.key.startswith("blobs/")],
+    )
+    for member in spoilt:
+        last[member.offset] ^= 1
     parts[-1].write_bytes(last)
     report = receiver.take_in(bundle)
     assert not report.ok
     assert any(f"{parts[2].name} ({len(kept[parts[2].name]):,} bytes) is not in" in one for one in report.problems)
     assert any(one.startswith(parts[-1].name) and "copy it again" in one for one in report.problems), report.problems
+    assert [one for one in report.problems if one.startswith(parts[-1].name)][1:] == [
+        f"{parts[-1].name}: {len(spoilt) - 1} more of its blobs, too"
+    ]
     by_repo = {one.repo: one for one in report.repos}
     assert by_repo["acme/large"].outcome == "incomplete"
     assert f"it is in {parts[1].name}" in by_repo["acme/large"].why
@@ -458,6 +469,42 @@ def test_a_full_disk_names_the_part_and_the_same_command_goes_on(sites: Sites) -
     assert ended.returncode == 0, ended.stderr
     assert '"resumed": 1' in ended.stdout
     assert sites.receiver().take_in(to).ok
+
+
+def test_a_part_that_cannot_be_read_and_a_target_that_does_not_answer_are_told_and_not_asked_for_each_repo(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, receiver, asked = sites.bundle("bundle"), sites.receiver(), []
+
+    def pulled(files: bundle_files.BundleFiles, part: BundlePart) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle_files.BundleFiles, "lack", pulled)
+        problems = receiver.take_in(bundle).problems
+        assert any(one.startswith("refs-00001.tar cannot be read: Input/output error") for one in problems)
+        assert any(one.startswith("blobs-00001.tar cannot be read: Input/output error") for one in problems)
+
+    def silent(repos: RepoImport, bundled: bundle_files.BundledRefs) -> ImportedRepo:
+        asked.append(bundled.repo)
+        raise StoreUnavailable("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RepoImport, "publish", silent)
+        patch.setattr(bundle_import, "_SILENT", 2)
+        with pytest.raises(StoreUnavailable, match="after 2 repos that could not be published: no answer"):
+            receiver.take_in(bundle)
+    assert len(asked) == 2
+    assert receiver.take_in(bundle).ok
+
+
+def test_an_export_whose_disk_is_pulled_says_which_file_cannot_be_used(tmp_path: Path) -> None:
+    journal = ExportJournal(tmp_path, {})
+    journal._db.close()
+    for use in (journal.parts, journal.count, lambda: journal.written(Sha256.of(b"")), lambda: [*journal.blobs()]):
+        with pytest.raises(StoreUnavailable, match=f"{JOURNAL} cannot be used: .*is its disk there"):
+            use()
+    journal.close()
 
 
 def test_a_full_target_names_the_part_keeps_what_came_and_the_same_import_goes_on(
