@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import shutil
@@ -47,7 +48,6 @@ from tests.cli.program import ROOT
 from tests.front.mirrors import by_either
 from tests.mirrors.chain import PERSON
 from tests.places.conftest import LONG, PART, Site, Sites, noise, resum
-from tests.servers.bucket import S3Server
 from tests.signing.keys import ssh_key
 from tests.signing.mirrors import s3_place
 
@@ -94,12 +94,14 @@ def test_a_shell_restores_a_bundle_with_ssh_keygen_sha256sum_tar_and_cat_alone(s
         assert front.get("/acme/large/resolve/main/weights.bin").body == noise(1, 3 * PART + 77)
 
 
-@pytest.mark.parametrize("place", ["directory", "bucket"])
+@pytest.mark.parametrize("place", ["directory", "moto", "radosgw", "seaweedfs"])
 def test_what_is_imported_is_whole_is_proved_by_the_exporters_key_and_comes_once(
-    place: str, sites: Sites, moto: S3Server
+    place: str, sites: Sites, request: pytest.FixtureRequest
 ) -> None:
     bundle = sites.bundle("bundle")
-    more: dict[str, Any] = {} if place == "directory" else {"target": {**s3_place(moto), "grace": "0s"}}
+    more: dict[str, Any] = {}
+    if place != "directory":
+        more = {"target": {**s3_place(request.getfixturevalue(place)), "grace": "0s"}}
     receiver = sites.receiver(**more)
     report = receiver.take_in(bundle, signers=sites.signers)
     assert report.ok, report
@@ -156,16 +158,27 @@ def test_equal_input_makes_equal_bytes_also_where_an_export_was_stopped_and_its_
         sites.sender.export(sites.folder / "next", inventory=nowhere)
 
 
-@pytest.mark.parametrize("way", ["since", "index.json", "inventory"])
+@pytest.mark.parametrize("way", ["since", "index.json", "inventory", "inventory --json"])
 def test_only_what_the_receiver_lacks_is_written_and_who_has_not_the_base_is_told(way: str, sites: Sites) -> None:
     base, receiver = sites.bundle("base"), sites.receiver()
     assert receiver.take_in(base).ok
     sites.sender.write("acme/small", **{"new.bin": noise(3, 1000)})
     sites.sender.publish()
-    if way == "inventory":
+    if way.startswith("inventory"):
         listed = sites.folder / "inventory"
+        command = [sys.executable, "-m", "mirror_sync", "-c", str(receiver.node.jobs_yaml()), *way.split()]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        listed.write_bytes(subprocess.run(command, env=environ, check=True, capture_output=True).stdout)
         with receiver.program() as program:
-            listed.write_text("\n".join([INVENTORY, *program.bundles.inventory("it"), ""]), encoding="utf-8")
+            blobs = dict(program.bundles.inventory("it"))
+        if way == "inventory":
+            assert listed.read_text(encoding="ascii").splitlines() == [INVENTORY, *blobs]
+        else:
+            assert json.loads(listed.read_text()) == {"format": 1, "target": "it", "blobs": [*map(list, blobs.items())]}
+            cut = sites.folder / "cut"
+            cut.write_text(listed.read_text().rpartition("]}")[0])
+            with pytest.raises(UsageError, match=r"--inventory: .*/cut is cut short: print it again"):
+                sites.sender.export(sites.folder / "none", inventory=cut)
         report = sites.sender.export(sites.folder / "more", inventory=listed)
     else:
         report = sites.sender.export(sites.folder / "more", base=base / INDEX if way == "index.json" else base)
