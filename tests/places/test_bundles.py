@@ -9,6 +9,8 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -43,6 +45,7 @@ from mirror_sync.errors import (
     UsageError,
 )
 from mirror_sync.signing.proof import Asked
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.wiring.proving import prove
 from tests.cli.program import ROOT
 from tests.front.mirrors import by_either
@@ -189,6 +192,47 @@ def test_only_what_the_receiver_lacks_is_written_and_who_has_not_the_base_is_tol
     assert receiver.is_whole()
     with pytest.raises(DocumentError, match="builds on what target it does not have: import the bundle"):
         sites.receiver().take_in(sites.folder / "more")
+
+
+def test_what_is_written_and_asked_for_grows_with_what_is_new_alone(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls to a target, by an export and by an import, for 300 files and then for one of them."""
+    calls = Counter[str]()
+
+    def counted(verb: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*of: Any) -> Any:
+            calls[verb] += 1
+            return do(*of)
+
+        return call
+
+    for verb in ("read", "put", "begin", "stat", "list"):
+        monkeypatch.setattr(DirectoryStore, verb, counted(verb, getattr(DirectoryStore, verb)))
+    files: dict[str, bytes | str] = {f"f{number:03}.txt": str(number) for number in range(300)}
+    sites.sender.write("acme/many", **files)
+    sites.sender.publish()
+    calls.clear()
+    first, receiver = sites.sender.export(sites.folder / "first", "acme/many"), sites.receiver()
+    assert (first.blobs > 300, calls["put"], calls["begin"], calls["list"]) == (True, 0, 0, 1)
+    assert calls["read"] < first.blobs + 40  # each blob; of each document twice, to walk it; refs.json
+    calls.clear()
+    came = receiver.take_in(sites.folder / "first")
+    assert (came.blobs, came.bytes, came.there) == (first.blobs, first.bytes, 0)
+    assert calls["put"] < first.blobs + 40
+    calls.clear()
+    again = receiver.take_in(sites.folder / "first")
+    assert (again.blobs, again.bytes, again.there) == (0, 0, first.blobs)
+    assert calls["put"] < 24  # of the catalogue, and what tells of the run
+    assert calls["stat"] < 2 * first.blobs
+    sites.sender.write("acme/many", **{**files, "f150.txt": "changed"})
+    sites.sender.publish()
+    calls.clear()
+    more = sites.sender.export(sites.folder / "more", "acme/many", base=sites.folder / "first")
+    assert more.blobs < 12
+    assert calls["read"] < 40
+    came = receiver.take_in(sites.folder / "more")
+    assert (came.ok, came.blobs, came.bytes) == (True, more.blobs, more.bytes)
 
 
 def test_a_missing_or_damaged_part_is_named_hinders_its_repos_alone_and_the_same_import_goes_on(sites: Sites) -> None:

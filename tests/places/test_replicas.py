@@ -141,6 +141,13 @@ def test_a_change_of_one_file_of_many_copies_that_file_and_the_documents_that_na
         assert len(copied) < 12
         assert copying.far.calls["stat"] < 30
         assert copying.main.calls["read"] < 60
+        copying.main.calls.clear()
+        copying.far.calls.clear()
+        assert copying.replicas.across("main", copying.settings_of_far).ok
+        assert copying.main.calls == {"list": 2, "read": 1}  # its repos, its blobs; its refs.json
+        assert copying.far.calls["list"] == 2
+        assert copying.far.calls["read"] < 24  # documents: no file of 800 is read, nor asked for
+        assert not copying.far.calls["stat"]
 
 
 def test_a_take_down_reaches_readers_of_the_replica_before_any_byte_goes_and_then_the_bytes_go(site: Site) -> None:
