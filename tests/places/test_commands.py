@@ -20,10 +20,13 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.outcome.replicas import MARK
 from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 from tests.cli.program import Ended, Program
+from tests.peak_memory import peak_of
 from tests.places.site import Site
 from tests.requirements import need_tool
 
 BODY = b"the bytes of a file"
+MIB = 1024 * 1024
+BOUND = 300 * MIB
 
 
 @pytest.fixture
@@ -59,6 +62,16 @@ def test_a_sync_copies_to_the_replica_and_across_finds_what_is_lost_there_which_
     ]
     shown = json.loads((site.folder / "main/site/status.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in shown["replicas"]] == ["far"]
+
+
+def test_a_copy_of_a_file_that_is_larger_than_the_bound_of_memory_stays_below_it(site: Site) -> None:
+    with (site.upstream / "acme/one/large.bin").open("wb") as file:
+        file.truncate(BOUND + 20 * MIB)
+    site.sync()  # of the target alone
+    path = site.jobs_yaml()
+    _, peak = peak_of(path, "-q", "replicate")
+    assert peak < BOUND
+    assert sum(one.stat().st_size > BOUND for one in (site.folder / "far/blobs").rglob("*")) == 1
 
 
 def test_across_names_a_repo_that_the_replica_alone_has(site: Site) -> None:
