@@ -15,7 +15,7 @@ NO_INDEX = echo "make: pip could not install what is needed, and says why in .ve
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help .venv system check unit test lowest chaos hostile s3 clients doors bench demo run package clean
+.PHONY: help .venv system check unit test lowest chaos drill hostile s3 clients doors bench demo run package clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ lowest: $(INSTALLED) ## The lowest versions that pyproject.toml admits: unit tes
 
 chaos: $(INSTALLED) system ## Faults, kills and a reader that checks every byte: [ROUNDS=300] [SEED=n]
 	$(BIN)/python -m tests.chaos --rounds $(or $(ROUNDS),300) $(if $(SEED),--seed $(SEED))
+
+drill: $(INSTALLED) system ## One site after the other is killed, and its replica is promoted: some three minutes: [SEED=n]
+	$(BIN)/python -m tests.chaos.drill $(if $(SEED),--seed $(SEED))
 
 hostile: $(INSTALLED) system ## Requests that no client sends, to both fronts: [REQUESTS=10000] [SEED=n]
 	$(BIN)/python -m tests.chaos.hostile --requests $(or $(REQUESTS),10000) $(if $(SEED),--seed $(SEED))

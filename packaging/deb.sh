@@ -41,6 +41,7 @@ install -D -m 644 -t "$root/usr/share/doc/mirror-sync" README.md README.zh.md CH
     CODE_OF_CONDUCT.md SECURITY.md
 install -D -m 644 packaging/copyright "$root/usr/share/doc/mirror-sync/copyright"
 install -D -m 644 -t "$root/usr/share/doc/mirror-sync/monitoring" monitoring/*
+install -D -m 644 -t "$root/usr/share/doc/mirror-sync/examples" packaging/rsync/*
 find docs -name '*.md' -exec install -D -m 644 {} "$root/usr/share/doc/mirror-sync/{}" ';'
 install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
 sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \

@@ -92,6 +92,7 @@ PARTS = {
             "the catalogue in a real browser",
             programs=("chromium", "chromedriver"),
         ),
+        Part("rsync", ("rsync",), "a mirror that is pulled from rsync's daemon", programs=("rsync",)),
         Part("systemd", ("systemd",), "the checks of the systemd unit", programs=("systemd-analyze",)),
     ]
 }

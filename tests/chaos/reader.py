@@ -111,6 +111,10 @@ class Reader:
     tally: Tally
     refusals: int = 0
     """How often a server did not answer, in a row."""
+    unanswered: int = 0
+    """How often in all."""
+    patience: int = 20
+    """How often in a row it may be: a finding then."""
     rest: threading.Lock = field(default_factory=threading.Lock)
     """Held by whoever wants that nothing is read."""
 
@@ -125,7 +129,8 @@ class Reader:
                 self.refusals = 0
             except Unreadable as error:
                 self.refusals += 1
-                if self.refusals == 20:
+                self.unanswered += 1
+                if self.refusals == self.patience:
                     self.ledger.say(MIXED, f"the reader gets no answer: {error}")
             except Exception:
                 self.ledger.say(MIXED, f"the reader failed: {traceback.format_exc()}")

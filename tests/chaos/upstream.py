@@ -38,6 +38,8 @@ class Upstream:
     """Repos that must not or cannot be mirrored now, and why."""
     refused: set[RepoName] = field(default_factory=set)
     """Repos that ever were."""
+    large: tuple[int, int] = (17 * MIB, 128 * MIB)
+    """Bytes of large files, at least and at most."""
 
     def populate(self) -> None:
         """The first commits."""
@@ -180,7 +182,7 @@ class Upstream:
         return {f"lfs/{self._name()}.bin": LFS(self.content(20_000, 2 * MIB)) for _ in range(count)}
 
     def _large(self) -> LFS:
-        return LFS(self.content(17 * MIB, 128 * MIB))
+        return LFS(self.content(*self.large))
 
     def _name(self) -> str:
         return f"{self.dice.randrange(1 << 32):08x}"

@@ -135,6 +135,22 @@ def test_the_address_of_a_notice_names_no_user() -> None:
     assert "secret" not in found
 
 
+@pytest.mark.parametrize(("target", "replica"), [("/srv/m", "/srv/m/far"), ("/srv/m/near", "/srv/x/../m")])
+def test_a_replica_lies_neither_inside_its_target_nor_around_it(target: str, replica: str) -> None:
+    targets = f"targets: {{t0: {{url: {target}, replicas: [{{name: far, url: {replica}}}]}}}}\n"
+    (found,) = faults(f"{UPSTREAMS}{targets}{LICENSES}{JOBS}")
+    assert "targets.t0.replicas[0].url: '/srv/m/" in found
+    assert "' lies inside '/srv/m': who loses one loses both" in found
+    beside = targets.replace(f"url: {replica}", "url: /srv/m-far")
+    assert len(settings(f"{UPSTREAMS}{beside}{LICENSES}{JOBS}").targets) == 1
+
+
+def test_a_replica_has_not_the_name_of_its_target() -> None:
+    targets = "targets: {t0: {url: /srv/m, replicas: [{name: t0, url: /srv/far}]}}\n"
+    (found,) = faults(f"{UPSTREAMS}{targets}{LICENSES}{JOBS}")
+    assert "targets.t0.replicas[0].name: 't0' is the name of its target, too" in found
+
+
 def test_models_of_ones_own_stand_in_no_place_that_a_replica_or_another_upstream_has() -> None:
     owns = "upstreams:\n  hub: {kind: huggingface}\n  mine: {kind: own, url: 'file:///srv/own'}\n"
     jobs = f"{LICENSES}jobs: [{{name: one, repos: [a/b], upstream: hub, target: t0}}]\n"

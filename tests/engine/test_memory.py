@@ -1,39 +1,24 @@
 """Memory stays bounded whatever the size of a file. Counted in a process of its own, as a user would run it."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.peak_memory import peak_of
 from tests.servers.bucket import S3Server
 from tests.standin import LFS, Generated, Hub
 
 LIMIT = 300 * 1024 * 1024  # bytes of resident memory, the interpreter included
 BIG = 1024 * 1024 * 1024  # bytes
 
-# `ru_maxrss` would survive exec and report the peak of the test's own process; VmHWM begins anew (proc(5)).
-_MEASURED = """
-import re, sys
-from pathlib import Path
-from mirror_sync.cli import main
-try:
-    main()
-finally:
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024, file=sys.stderr)
-"""
-
 
 def _peak(config: Path) -> int:
     """The peak of resident memory of one `sync`, in bytes."""
-    command = [sys.executable, "-c", _MEASURED, "-c", str(config), "sync", "--json"]
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_PROXY": "*"})
-    assert outcome.returncode == 0, outcome.stderr
-    (repo,) = json.loads(outcome.stdout)["repos"]
+    told, peak = peak_of(config, "sync", "--json")
+    (repo,) = json.loads(told)["repos"]
     assert repo["fetched_bytes"] >= BIG
-    return int(outcome.stderr.strip().splitlines()[-1])
+    return peak
 
 
 def _config(folder: Path, hub: Hub, target: dict[str, str]) -> Path:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from urllib.request import urlopen
@@ -17,6 +15,7 @@ from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.mirrors import by_serve
 from tests.mirrors.chain import Node
+from tests.peak_memory import peak_of
 from tests.servers.child import child
 from tests.servers.ports import free_port
 from tests.standin import LFS, Generated, Hub
@@ -24,17 +23,6 @@ from tests.standin import LFS, Generated, Hub
 MIB = 1024 * 1024
 LIMIT = 100 * MIB  # bytes of resident memory, the interpreter included
 BIG = 256 * MIB  # bytes of one file: more than all that an edge may hold
-
-# VmHWM begins anew with a process, which ru_maxrss would not (proc(5)).
-_MEASURED = """
-import re, sys
-from pathlib import Path
-from mirror_sync.cli import main
-try:
-    main()
-finally:
-    print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024, file=sys.stderr)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +49,10 @@ def answers(url: str) -> bool:
 
 def measured(node: Node) -> int:
     """The peak of resident memory of one `sync`, in bytes."""
-    command = [sys.executable, "-c", _MEASURED, "-c", str(node.jobs_yaml()), "sync", "--json"]
-    outcome = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "NO_PROXY": "*"})
-    assert outcome.returncode == 0, outcome.stderr
-    (repo,) = json.loads(outcome.stdout)["repos"]
+    told, peak = peak_of(node.jobs_yaml(), "sync", "--json")
+    (repo,) = json.loads(told)["repos"]
     assert repo["fetched_bytes"] >= BIG
-    return int(outcome.stderr.strip().splitlines()[-1])
+    return peak
 
 
 @pytest.mark.parametrize("way", ["front", "bucket"])

@@ -119,6 +119,8 @@ def test_a_debian_package_holds_a_program_that_runs(package: Path, tmp_path: Pat
         "usr/share/doc/mirror-sync/copyright",
         "usr/share/doc/mirror-sync/docs/guide/configuration.md",
         "usr/share/doc/mirror-sync/monitoring/alerts.yml",
+        "usr/share/doc/mirror-sync/examples/rsyncd.conf",
+        "usr/share/doc/mirror-sync/examples/rsync-pull",
     ):
         assert (tmp_path / name).is_file()
     assert (tmp_path / "usr/bin/mirror-sync").read_bytes() == (TOP / "packaging/mirror-sync").read_bytes()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import pairwise
@@ -19,12 +23,14 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.outcome.bundle_reports import ImportedRepo
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
-from mirror_sync.engine.places import bundle_export, bundle_files
-from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, padded, tar_header
-from mirror_sync.engine.places.bundle_journal import JOURNAL
+from mirror_sync.engine.places import bundle_export, bundle_files, bundle_import
+from mirror_sync.engine.places.bundle_format import INDEX, INVENTORY, BundlePart, members_of, padded, tar_header
+from mirror_sync.engine.places.bundle_journal import JOURNAL, ExportJournal
+from mirror_sync.engine.places.repo_import import RepoImport
 from mirror_sync.engine.published import change_refs
 from mirror_sync.engine.single_flight import StoredContent
 from mirror_sync.engine.transfer.file_read import FileOrigin
@@ -36,15 +42,16 @@ from mirror_sync.errors import (
     MirrorError,
     SigningError,
     StoreFull,
+    StoreUnavailable,
     UsageError,
 )
 from mirror_sync.signing.proof import Asked
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.wiring.proving import prove
 from tests.cli.program import ROOT
 from tests.front.mirrors import by_either
 from tests.mirrors.chain import PERSON
 from tests.places.conftest import LONG, PART, Site, Sites, noise, resum
-from tests.servers.bucket import S3Server
 from tests.signing.keys import ssh_key
 from tests.signing.mirrors import s3_place
 
@@ -91,12 +98,14 @@ def test_a_shell_restores_a_bundle_with_ssh_keygen_sha256sum_tar_and_cat_alone(s
         assert front.get("/acme/large/resolve/main/weights.bin").body == noise(1, 3 * PART + 77)
 
 
-@pytest.mark.parametrize("place", ["directory", "bucket"])
+@pytest.mark.parametrize("place", ["directory", "moto", "radosgw", "seaweedfs"])
 def test_what_is_imported_is_whole_is_proved_by_the_exporters_key_and_comes_once(
-    place: str, sites: Sites, moto: S3Server
+    place: str, sites: Sites, request: pytest.FixtureRequest
 ) -> None:
     bundle = sites.bundle("bundle")
-    more: dict[str, Any] = {} if place == "directory" else {"target": {**s3_place(moto), "grace": "0s"}}
+    more: dict[str, Any] = {}
+    if place != "directory":
+        more = {"target": {**s3_place(request.getfixturevalue(place)), "grace": "0s"}}
     receiver = sites.receiver(**more)
     report = receiver.take_in(bundle, signers=sites.signers)
     assert report.ok, report
@@ -153,16 +162,27 @@ def test_equal_input_makes_equal_bytes_also_where_an_export_was_stopped_and_its_
         sites.sender.export(sites.folder / "next", inventory=nowhere)
 
 
-@pytest.mark.parametrize("way", ["since", "index.json", "inventory"])
+@pytest.mark.parametrize("way", ["since", "index.json", "inventory", "inventory --json"])
 def test_only_what_the_receiver_lacks_is_written_and_who_has_not_the_base_is_told(way: str, sites: Sites) -> None:
     base, receiver = sites.bundle("base"), sites.receiver()
     assert receiver.take_in(base).ok
     sites.sender.write("acme/small", **{"new.bin": noise(3, 1000)})
     sites.sender.publish()
-    if way == "inventory":
+    if way.startswith("inventory"):
         listed = sites.folder / "inventory"
+        command = [sys.executable, "-m", "mirror_sync", "-c", str(receiver.node.jobs_yaml()), *way.split()]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        listed.write_bytes(subprocess.run(command, env=environ, check=True, capture_output=True).stdout)
         with receiver.program() as program:
-            listed.write_text("\n".join([INVENTORY, *program.bundles.inventory("it"), ""]), encoding="utf-8")
+            blobs = dict(program.bundles.inventory("it"))
+        if way == "inventory":
+            assert listed.read_text(encoding="ascii").splitlines() == [INVENTORY, *blobs]
+        else:
+            assert json.loads(listed.read_text()) == {"format": 1, "target": "it", "blobs": [*map(list, blobs.items())]}
+            cut = sites.folder / "cut"
+            cut.write_text(listed.read_text().rpartition("]}")[0])
+            with pytest.raises(UsageError, match=r"--inventory: .*/cut is cut short: print it again"):
+                sites.sender.export(sites.folder / "none", inventory=cut)
         report = sites.sender.export(sites.folder / "more", inventory=listed)
     else:
         report = sites.sender.export(sites.folder / "more", base=base / INDEX if way == "index.json" else base)
@@ -175,18 +195,66 @@ def test_only_what_the_receiver_lacks_is_written_and_who_has_not_the_base_is_tol
         sites.receiver().take_in(sites.folder / "more")
 
 
+def test_what_is_written_and_asked_for_grows_with_what_is_new_alone(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls to a target, by an export and by an import, for 300 files and then for one of them."""
+    calls = Counter[str]()
+
+    def counted(verb: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*of: Any) -> Any:
+            calls[verb] += 1
+            return do(*of)
+
+        return call
+
+    for verb in ("read", "put", "begin", "stat", "list"):
+        monkeypatch.setattr(DirectoryStore, verb, counted(verb, getattr(DirectoryStore, verb)))
+    files: dict[str, bytes | str] = {f"f{number:03}.txt": str(number) for number in range(300)}
+    sites.sender.write("acme/many", **files)
+    sites.sender.publish()
+    calls.clear()
+    first, receiver = sites.sender.export(sites.folder / "first", "acme/many"), sites.receiver()
+    assert (first.blobs > 300, calls["put"], calls["begin"], calls["list"]) == (True, 0, 0, 1)
+    assert calls["read"] < first.blobs + 40  # each blob; of each document twice, to walk it; refs.json
+    calls.clear()
+    came = receiver.take_in(sites.folder / "first")
+    assert (came.blobs, came.bytes, came.there) == (first.blobs, first.bytes, 0)
+    assert calls["put"] < first.blobs + 40
+    calls.clear()
+    again = receiver.take_in(sites.folder / "first")
+    assert (again.blobs, again.bytes, again.there) == (0, 0, first.blobs)
+    assert calls["put"] < 24  # of the catalogue, and what tells of the run
+    assert calls["stat"] < 2 * first.blobs
+    sites.sender.write("acme/many", **{**files, "f150.txt": "changed"})
+    sites.sender.publish()
+    calls.clear()
+    more = sites.sender.export(sites.folder / "more", "acme/many", base=sites.folder / "first")
+    assert more.blobs < 12
+    assert calls["read"] < 40
+    came = receiver.take_in(sites.folder / "more")
+    assert (came.ok, came.blobs, came.bytes) == (True, more.blobs, more.bytes)
+
+
 def test_a_missing_or_damaged_part_is_named_hinders_its_repos_alone_and_the_same_import_goes_on(sites: Sites) -> None:
     bundle, receiver = sites.bundle("bundle"), sites.receiver()
     parts = sorted(path for path in bundle.glob("blobs-*.tar"))
     kept = {path.name: path.read_bytes() for path in parts}
     parts[2].unlink()  # a piece of the large file
-    last = bytearray(kept[parts[-1].name])
-    last[-20_000] ^= 1
+    last, spoilt = (
+        bytearray(kept[parts[-1].name]),
+        [one for one in members_of(parts[-1]) if one.key.startswith("blobs/")],
+    )
+    for member in spoilt:
+        last[member.offset] ^= 1
     parts[-1].write_bytes(last)
     report = receiver.take_in(bundle)
     assert not report.ok
     assert any(f"{parts[2].name} ({len(kept[parts[2].name]):,} bytes) is not in" in one for one in report.problems)
     assert any(one.startswith(parts[-1].name) and "copy it again" in one for one in report.problems), report.problems
+    assert [one for one in report.problems if one.startswith(parts[-1].name)][1:] == [
+        f"{parts[-1].name}: {len(spoilt) - 1} more of its blobs, too"
+    ]
     by_repo = {one.repo: one for one in report.repos}
     assert by_repo["acme/large"].outcome == "incomplete"
     assert f"it is in {parts[1].name}" in by_repo["acme/large"].why
@@ -459,6 +527,42 @@ def test_a_full_disk_names_the_part_and_the_same_command_goes_on(sites: Sites) -
     assert ended.returncode == 0, ended.stderr
     assert '"resumed": 1' in ended.stdout
     assert sites.receiver().take_in(to).ok
+
+
+def test_a_part_that_cannot_be_read_and_a_target_that_does_not_answer_are_told_and_not_asked_for_each_repo(
+    sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, receiver, asked = sites.bundle("bundle"), sites.receiver(), []
+
+    def pulled(files: bundle_files.BundleFiles, part: BundlePart) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle_files.BundleFiles, "lack", pulled)
+        problems = receiver.take_in(bundle).problems
+        assert any(one.startswith("refs-00001.tar cannot be read: Input/output error") for one in problems)
+        assert any(one.startswith("blobs-00001.tar cannot be read: Input/output error") for one in problems)
+
+    def silent(repos: RepoImport, bundled: bundle_files.BundledRefs) -> ImportedRepo:
+        asked.append(bundled.repo)
+        raise StoreUnavailable("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RepoImport, "publish", silent)
+        patch.setattr(bundle_import, "_SILENT", 2)
+        with pytest.raises(StoreUnavailable, match="after 2 repos that could not be published: no answer"):
+            receiver.take_in(bundle)
+    assert len(asked) == 2
+    assert receiver.take_in(bundle).ok
+
+
+def test_an_export_whose_disk_is_pulled_says_which_file_cannot_be_used(tmp_path: Path) -> None:
+    journal = ExportJournal(tmp_path, {})
+    journal._db.close()
+    for use in (journal.parts, journal.count, lambda: journal.written(Sha256.of(b"")), lambda: [*journal.blobs()]):
+        with pytest.raises(StoreUnavailable, match=f"{JOURNAL} cannot be used: .*is its disk there"):
+            use()
+    journal.close()
 
 
 def test_a_full_target_names_the_part_keeps_what_came_and_the_same_import_goes_on(

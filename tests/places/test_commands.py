@@ -7,21 +7,26 @@ import os
 import shutil
 import socket
 from pathlib import Path
+from threading import Event
 
 import pytest
 
+from mirror_sync.app.places import bulk_filling
 from mirror_sync.config.load import load
 from mirror_sync.config.promoted_target import promoted
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.domain.outcome.replicas import MARK
-from mirror_sync.errors import UsageError
+from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 from tests.cli.program import Ended, Program
+from tests.peak_memory import peak_of
 from tests.places.site import Site
 from tests.requirements import need_tool
 
 BODY = b"the bytes of a file"
+MIB = 1024 * 1024
+BOUND = 300 * MIB
 
 
 @pytest.fixture
@@ -57,6 +62,16 @@ def test_a_sync_copies_to_the_replica_and_across_finds_what_is_lost_there_which_
     ]
     shown = json.loads((site.folder / "main/site/status.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in shown["replicas"]] == ["far"]
+
+
+def test_a_copy_of_a_file_that_is_larger_than_the_bound_of_memory_stays_below_it(site: Site) -> None:
+    with (site.upstream / "acme/one/large.bin").open("wb") as file:
+        file.truncate(BOUND + 20 * MIB)
+    site.sync()  # of the target alone
+    path = site.jobs_yaml()
+    _, peak = peak_of(path, "-q", "replicate")
+    assert peak < BOUND
+    assert sum(one.stat().st_size > BOUND for one in (site.folder / "far/blobs").rglob("*")) == 1
 
 
 def test_across_names_a_repo_that_the_replica_alone_has(site: Site) -> None:
@@ -96,7 +111,8 @@ def test_a_promoted_replica_is_the_target_and_the_old_one_its_replica(site: Site
     told = call(site, "target", "promote", "far", "--dry-run")
     assert (told.code, "It could become the target" in told.out) == (0, True), told
     told = call(site, "target", "promote", "main/far")
-    assert (told.code, "In" in told.out, "DNS" in told.out) == (0, True, True), told
+    changed = f"far is whole: 1 repo. In {site.folder / 'jobs.yaml'} it is the target now, and main its replica."
+    assert (told.code, changed in told.out, "DNS" in told.out) == (0, True, True), told
     targets = load(site.folder / "jobs.yaml", {}).targets
     assert isinstance(targets["far"], DirectoryTarget)
     assert targets["far"].root == site.folder / "far"
@@ -215,3 +231,34 @@ def test_rclone_fills_blobs_which_are_proved_before_anything_names_them(site: Si
     assert (site.folder / "far" / lies).read_bytes() == BODY
     told = call(site, "replicate", "--engine", "rclone")
     assert (told.code, "there is no rclone on PATH" in told.err) == (2, True), told
+
+
+def test_a_rclone_that_does_not_end_is_ended_and_only_its_last_words_are_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "rclone"
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    main, far = (DirectoryTarget(tmp_path / name) for name in ("main", "far"))
+    program.write_text("#!/bin/sh\nyes 'all is well' | head -c 1000000\necho 'no such bucket'\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(StoreUnavailable, match=r"^rclone ended with 3: .{,400} no such bucket$"):
+        bulk_filling.fill_by_rclone(main, far, Event())
+    deaf = tmp_path / "deaf"
+    program.write_text(f"#!/bin/sh\ntrap '' TERM\necho $$ > {deaf}\nwhile :; do sleep 0.1; done\n")
+    monkeypatch.setattr(bulk_filling, "_FAREWELL", 0.2)
+    stop = WhenThere(deaf)
+    with pytest.raises(Interrupted):
+        bulk_filling.fill_by_rclone(main, far, stop)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(deaf.read_text()), 0)
+
+
+class WhenThere(Event):
+    """Set when a file has been written."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def is_set(self) -> bool:
+        return self._path.exists() and self._path.read_text().endswith("\n")

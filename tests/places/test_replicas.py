@@ -57,6 +57,8 @@ def test_everything_is_copied_and_no_reader_ever_finds_anything_that_dangles(any
         status = copying.copy()
         assert (status.state, status.reason, status.repos) == (ReplicaState.CURRENT, "", 0)
         assert copying.looks >= 2
+        across = copying.replicas.across("main", copying.settings_of_far)  # a bucket tells no MD5 of what came in parts
+        assert (across.ok, across.faults) == (True, ())
     assert site.refs(site.far()) == site.refs(site.main())
     names = {stat.key for stat in site.main().list("")} - {stat.key for stat in site.main().list("prunes/")}
     assert {stat.key for stat in site.far().list("")} == names | {MARK}
@@ -139,6 +141,13 @@ def test_a_change_of_one_file_of_many_copies_that_file_and_the_documents_that_na
         assert len(copied) < 12
         assert copying.far.calls["stat"] < 30
         assert copying.main.calls["read"] < 60
+        copying.main.calls.clear()
+        copying.far.calls.clear()
+        assert copying.replicas.across("main", copying.settings_of_far).ok
+        assert copying.main.calls == {"list": 2, "read": 1}  # its repos, its blobs; its refs.json
+        assert copying.far.calls["list"] == 2
+        assert copying.far.calls["read"] < 24  # documents: no file of 800 is read, nor asked for
+        assert not copying.far.calls["stat"]
 
 
 def test_a_take_down_reaches_readers_of_the_replica_before_any_byte_goes_and_then_the_bytes_go(site: Site) -> None:
@@ -291,7 +300,7 @@ def test_a_replica_that_keeps_nothing_of_what_it_confirms_names_nothing_and_says
     site.sync()
     with site.copying() as copying:
         copying.far.confirm, copying.far.lies = True, lambda key: key.startswith(lost)  # as a bucket is believed
-        assert "the replica confirmed what it did not keep" in copying.copy().reason
+        assert "confirmed what it did not keep" in copying.copy().reason
         assert list(dangling(site.far())) == []
         assert site.far().stat(MARK) is None
         copying.far.lies = lambda key: False

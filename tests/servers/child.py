@@ -6,8 +6,9 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 TAIL = 40
 """Lines of a log that are shown when a server fails."""
@@ -45,6 +46,11 @@ class Child:
             if time.monotonic() > limit:
                 raise ServerError(f"{self._running.args!r} is not ready after {seconds} s:\n{self.tail()}")
             time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Ends it at once, as a machine that loses its power does."""
+        self._running.kill()
+        self._running.wait()
 
     def stop(self, seconds: float = 10) -> int:
         """Ends it, by force after so many seconds; returns the exit code."""
@@ -84,6 +90,41 @@ def child(
         yield one
     finally:
         one.stop(patience)
+
+
+class Revivable:
+    """A server that may be killed and started again by the same command, as often as a test wants."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        ready: Callable[[], bool],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self._command, self._log, self._ready, self._environment = command, log, ready, environment
+        self._life = ExitStack()
+        self._child: Child | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._life.close()
+
+    def start(self) -> None:
+        """Returns when it answers. Raises ServerError with the end of its log when it does not."""
+        with ExitStack() as life:
+            self._child = life.enter_context(child(self._command, self._log, self._environment))
+            self._child.wait_until(self._ready)
+            self._life = life.pop_all()
+
+    def kill(self) -> None:
+        """Ends it without a word; nothing answers in its place."""
+        if self._child is not None:
+            self._child.kill()
+        self._life.close()
 
 
 def run(command: Sequence[str | Path], seconds: float = 60) -> str:

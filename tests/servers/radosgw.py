@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.servers.bucket import S3Server
 from tests.servers.ceph import Cluster, cluster
-from tests.servers.child import child, run
+from tests.servers.child import Revivable, run
 from tests.servers.ports import LOOPBACK, answers, free_port
 
 
@@ -23,6 +23,7 @@ class Gateway(S3Server):
     """A radosgw and the cluster under it."""
 
     cluster: Cluster = field(kw_only=True, repr=False)
+    server: Revivable = field(kw_only=True, repr=False, compare=False)
 
     def requests(self) -> int:
         """How many requests it was asked since its start, as its own counter says."""
@@ -60,16 +61,15 @@ def radosgw(disk: Path | None = None) -> Iterator[Gateway]:
         # Without tcp_nodelay a GET of a small object waits 40 ms for the acknowledgement of its head.
         frontend = f"beast endpoint={LOOPBACK}:{port} tcp_nodelay=1"
         command = one.command("radosgw", "-f", "-n", "client.admin", f"--rgw-frontends={frontend}")
-        server = running.enter_context(child(command, one.root / "radosgw.out"))
-        server.wait_until(lambda: answers(port))
-        yield _with_user(one, port)
+        server = running.enter_context(Revivable(command, one.root / "radosgw.out", lambda: answers(port)))
+        yield _with_user(one, server, port)
 
 
-def _with_user(one: Cluster, port: int) -> Gateway:
+def _with_user(one: Cluster, server: Revivable, port: int) -> Gateway:
     access, secret = f"test-{secrets.token_hex(4)}", secrets.token_hex(16)
     keys = ["--access-key", access, "--secret-key", secret]
     one.run("radosgw-admin", "-n", "client.admin", "user", "create", "--uid=tests", "--display-name=tests", *keys)
-    return Gateway(f"http://{LOOPBACK}:{port}", access, secret, cluster=one)
+    return Gateway(f"http://{LOOPBACK}:{port}", access, secret, cluster=one, server=server)
 
 
 if __name__ == "__main__":

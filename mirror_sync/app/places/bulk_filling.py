@@ -18,7 +18,8 @@ from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.errors import Interrupted, StoreUnavailable, UsageError
 
 _POLL = 0.2  # seconds
-_LAST_WORDS = 400  # characters of what rclone said that a message repeats
+_LAST_WORDS = 400  # bytes of what rclone said that a message repeats
+_FAREWELL = 10.0  # seconds that it gets to end when it is stopped
 _FLAGS = ("--ignore-existing", "--transfers", "8", "--checkers", "16", "--stats", "0", "--config", "")
 
 
@@ -36,12 +37,10 @@ def fill_by_rclone(main: Target, replica: Target, stop: threading.Event) -> None
                 if stop.is_set():
                     raise Interrupted("stopped while rclone was at work")
         finally:
-            if child.poll() is None:
-                child.terminate()
-                child.wait()
+            _end(child)
         if code:
-            said.seek(0)
-            last = said.read().decode(errors="replace").strip()[-_LAST_WORDS:]
+            said.seek(max(0, said.seek(0, os.SEEK_END) - _LAST_WORDS))
+            last = said.read().decode(errors="replace")
             raise StoreUnavailable(f"rclone ended with {code}: {' '.join(last.split())}")
 
 
@@ -50,6 +49,17 @@ def _ended(child: subprocess.Popen[bytes]) -> int | None:
         return child.wait(_POLL)
     except subprocess.TimeoutExpired:
         return None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """By force where it takes too long: it may wait for a server that says nothing."""
+    if child.poll() is None:
+        child.terminate()
+        try:
+            child.wait(_FAREWELL)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
 
 
 def _place(name: str, target: Target) -> str:

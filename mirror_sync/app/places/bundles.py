@@ -90,10 +90,10 @@ class Bundles:
         self._catalogues().publish(place)
         return report
 
-    def inventory(self, target: str) -> Iterator[Sha256]:
-        """The blobs that a target has. StoreError."""
+    def inventory(self, target: str) -> Iterator[tuple[Sha256, int]]:
+        """The blobs that a target has, with their bytes. StoreError."""
         store = self._configured.store(target)
-        return (digest for stat in store.list(BLOBS) if (digest := blob_of(stat.key)) is not None)
+        return ((digest, stat.size) for stat in store.list(BLOBS) if (digest := blob_of(stat.key)) is not None)
 
 
 def _chosen(asked: Sequence[str], known: Sequence[Repo], target: str) -> list[Repo]:

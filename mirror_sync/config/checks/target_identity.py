@@ -68,10 +68,27 @@ def _doubled_replicas(tree: Mapping[str, object], base: Path, known: dict[str, s
             if place in known:
                 what = f"{quoted(replica.name)} and {quoted(known[place])} are one place, {quoted(place)}"
                 yield Finding(trail, f"{what}; a replica has a place of its own")
+            elif (nested := _nested(target, replica.at)) is not None:
+                what = f"{quoted(nested[0])} lies inside {quoted(nested[1])}"
+                said = f"{what}: who loses one loses both; a replica has a place of its own, outside its target's"
+                yield Finding((*trail, "url"), said)
+            if replica.name == name:
+                what = f"{quoted(name)} is the name of its target, too"
+                yield Finding((*trail, "name"), f"{what}: nobody could tell which is meant; call it otherwise")
             if replica.name in called:
                 yield Finding((*trail, "name"), f"{quoted(replica.name)} stands here twice; call one of them otherwise")
             called.add(replica.name)
             known.setdefault(place, f"{name}/{replica.name}")
+
+
+def _nested(target: Target, replica: Target) -> tuple[str, str] | None:
+    """The folder that lies inside the other one, and that; None where neither does. Links are followed."""
+    if isinstance(target, DirectoryTarget) and isinstance(replica, DirectoryTarget):
+        folders = [Path(os.path.realpath(one.root)) for one in (target, replica)]
+        for inner, outer in (folders, folders[::-1]):
+            if inner.is_relative_to(outer):
+                return str(inner), str(outer)
+    return None
 
 
 def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ what they hold, whether that is the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -26,6 +27,7 @@ from mirror_sync.scratch.spilled_map import SpilledMap
 
 _SIZE = 8  # bytes of a size in the map of a list
 _TOLD = 1000  # faults that are named
+_MD5 = re.compile(r"[0-9a-f]{32}")  # of what was put in parts, a bucket tells something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class _Comparison:
             self._context.go_on()
             digest = blob_of(stat.key)
             if digest is not None:
-                yield digest, stat.size, stat.md5 or ""
+                told = stat.md5 or ""
+                yield digest, stat.size, told if _MD5.fullmatch(told) else ""
 
     def _fault(self, place: Place, digest: Sha256, error: MirrorError) -> None:
         if isinstance(error, StoreError) and not isinstance(error, KeyMissing):

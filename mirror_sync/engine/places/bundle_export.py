@@ -48,7 +48,7 @@ from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.walk import Node, Place, Walk
 from mirror_sync.errors import DocumentError, IntegrityError, MirrorError, StoreFull, StoreUnavailable, UsageError
 from mirror_sync.logger import Logger
-from mirror_sync.owners import with_hindrance
+from mirror_sync.owners import is_there, with_hindrance
 from mirror_sync.ports.store import read_document, read_refs_json
 from mirror_sync.scratch.spilled_map import SpilledMap
 
@@ -145,7 +145,7 @@ class _Export:
         for part in self._parts:
             path = self._wanted.folder / part.name
             with _written(path):
-                if path.exists() and path.stat().st_size != part.bytes:
+                if is_there(path) and path.stat().st_size != part.bytes:
                     raise UsageError(
                         f"{path} was changed since it was written; remove {self._wanted.folder}, or bring it back"
                     )
@@ -226,7 +226,8 @@ class _Export:
     def _take_back(self, digest: Sha256) -> None:
         """Pieces of what turned out to be other bytes are in no part."""
         for name in self._journal.take_back(digest):
-            (self._wanted.folder / name).unlink(missing_ok=True)
+            with _written(self._wanted.folder / name):
+                (self._wanted.folder / name).unlink(missing_ok=True)
 
     def _proved(self, node: Node, size: int) -> Iterator[memoryview]:
         """The bytes of a blob; IntegrityError at their end where they are others."""
@@ -293,7 +294,8 @@ class _Export:
 
     def _seal(self, parts: Sequence[BundlePart], key: BundleKey | None) -> ExportReport:
         folder = self._wanted.folder
-        carried = sum(not (folder / part.name).exists() for part in parts)
+        with _written(folder):
+            carried = sum(not is_there(folder / part.name) for part in parts)
 
         def index(file: BinaryIO) -> None:
             sections: dict[str, Iterable[object]] = {
@@ -330,8 +332,9 @@ _VERIFY = "run mirror-sync verify --repair, then this again"
 
 
 def _journal_of(folder: Path, asked: dict[str, object]) -> ExportJournal:
-    if (folder / BUNDLE_SUMS).exists():
-        raise UsageError(f"{folder} has a bundle already; choose another folder")
+    with _written(folder):
+        if is_there(folder / BUNDLE_SUMS):
+            raise UsageError(f"{folder} has a bundle already; choose another folder")
     return ExportJournal(folder, asked)
 
 

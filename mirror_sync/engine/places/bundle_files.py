@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from io import FileIO
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from mirror_sync.engine.places.bundle_format import (
     tar_header,
 )
 from mirror_sync.errors import DocumentError, StoreError, UsageError
+from mirror_sync.owners import is_there
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Bytes
 from mirror_sync.ports.store import MAX_REFS
@@ -46,7 +48,7 @@ class PartMissing(StoreError):
     code = "part-missing"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BundledRefs:
     """A refs.json as the bundle has it; `beside` are the documents of one that was taken down, by their digests."""
 
@@ -54,7 +56,7 @@ class BundledRefs:
     body: bytes
     beside: Mapping[Sha256, bytes]
 
-    @property
+    @cached_property
     def refs(self) -> Refs:
         """DocumentError where it is none."""
         return Refs.decode(self.body)
@@ -83,7 +85,7 @@ class BundleFiles(Bytes):
         self.signer = "" if check is None else check(sums, self._small(BUNDLE_SIGNATURE, _LARGEST_SIGNATURE))
         self.digest, self._sums = Sha256.of(sums), read_bundle_sums(sums)
         index = folder / INDEX
-        if not index.is_file():
+        if not is_there(index):
             raise UsageError(f"{folder} has no {INDEX}: copy it beside {BUNDLE_SUMS}")
         if _digest_of(index) != self._sums[INDEX]:
             raise DocumentError(f"{index} is not the one that {BUNDLE_SUMS} names; copy it again")
@@ -97,9 +99,9 @@ class BundleFiles(Bytes):
         self.cut = {one.digest: one for one in self.index.cut}
 
     def lack(self, part: BundlePart) -> str:
-        """Why a part cannot be read, and what to bring; empty where it is there in its size."""
+        """Why a part cannot be read, and what to bring; empty where it is there in its size. OSError."""
         path = self.folder / part.name
-        if not path.is_file():
+        if not is_there(path):
             return f"{part.name} ({part.bytes:,} bytes) is not in {self.folder}: bring it"
         size = path.stat().st_size
         if size != part.bytes:
@@ -166,10 +168,11 @@ class BundleFiles(Bytes):
 
     def _small(self, name: str, most: int) -> bytes | None:
         path = self.folder / name
-        if not path.is_file():
+        try:
+            with path.open("rb") as file:
+                body = file.read(most + 1)
+        except FileNotFoundError:
             return None
-        with path.open("rb") as file:
-            body = file.read(most + 1)
         if len(body) > most:
             raise DocumentError(f"{path} is larger than any is")
         return body

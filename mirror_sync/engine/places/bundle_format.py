@@ -29,7 +29,11 @@ JSON whose entries are one a line, so that nobody has to hold it whole:
     ]}
 
 An inventory, which a receiver prints for the next export, is a line `mirror-sync inventory 1`, and a digest on each of
-the others.
+the others; or, for machines, JSON with a blob a line:
+
+    {"format":1,"target":"main","blobs":[
+    ["<SHA-256>",<bytes>]
+    ]}
 """
 
 from __future__ import annotations
@@ -55,6 +59,8 @@ END = bytes(2 * BLOCK)  # of a tar file
 LARGEST_MEMBER = 8 * 1024**3 - BLOCK  # bytes: eleven octal digits say no more
 MOST_PARTS = 99_999
 INVENTORY = "mirror-sync inventory 1"
+_INVENTORY_JSON = re.compile(r'\{"format":([0-9]{1,6}),"target":"[^"]*","blobs":\[')
+_INVENTORY_BLOB = re.compile(r'\["([0-9a-f]{64})",[0-9]+\],?')
 _FORMAT = 1
 _MOST_REPOS = 1_000_000
 _SECTIONS = ("parts", "repos", "cut", "needs", "blobs")
@@ -370,12 +376,41 @@ def held_by(base: Path | None, inventory: Path | None) -> Iterator[Sha256]:
         raise UsageError(f"--since: {error}") from error
 
 
+def inventory_lines(blobs: Iterable[tuple[Sha256, int]]) -> Iterator[str]:
+    """An inventory of blobs, with their bytes, for people and for exports."""
+    yield INVENTORY
+    yield from (str(digest) for digest, _ in blobs)
+
+
+def inventory_json(target: str, blobs: Iterable[tuple[Sha256, int]]) -> Iterator[str]:
+    """The same as JSON, line by line: nobody holds all of it."""
+    yield f'{{"format":{_FORMAT},"target":{json.dumps(target)},"blobs":['
+    before = ""
+    for digest, size in blobs:
+        if before:
+            yield f"{before},"
+        before = f'["{digest}",{size}]'
+    if before:
+        yield before
+    yield "]}"
+
+
 def _inventoried(path: Path) -> Iterator[Sha256]:
+    """Of either form. One that is cut short has less, so that more is exported than must be; of JSON that is told."""
     with path.open(encoding="ascii", errors="replace") as file:
-        if file.readline(_LONGEST_LINE).rstrip("\n") != INVENTORY:
+        first = file.readline(_LONGEST_LINE).rstrip("\n")
+        shape = _INVENTORY_JSON.fullmatch(first)
+        if first != INVENTORY and (shape is None or int(shape[1]) != _FORMAT):
             raise UsageError(f"--inventory: {path} is not what mirror-sync inventory prints")
+        ended = shape is None
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 2):
-            try:
-                yield Sha256(line.removesuffix("\n"))
-            except ValueError:
-                raise UsageError(f"--inventory: {path}: line {number} is no digest") from None
+            told = line.removesuffix("\n")
+            match = re.fullmatch(r"([0-9a-f]{64})", told) if shape is None else _INVENTORY_BLOB.fullmatch(told)
+            if match is not None and not (shape and ended):
+                yield Sha256(match[1])
+            elif told == "]}" and not ended:
+                ended = True
+            else:
+                raise UsageError(f"--inventory: {path}: line {number} is no digest")
+        if not ended:
+            raise UsageError(f"--inventory: {path} is cut short: print it again")

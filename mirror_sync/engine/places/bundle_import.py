@@ -6,6 +6,8 @@ what was brought then, in any order. What becomes of a repo says `repo_import`.
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -37,12 +39,14 @@ from mirror_sync.errors import (
     StoreDenied,
     StoreError,
     StoreFull,
+    StoreUnavailable,
 )
 from mirror_sync.logger import Logger
 
 _COPIERS = 8
 _AT_ONCE = 64  # blobs that are on their way, or wait for a thread
 _SAMPLE = 1000  # of what must be here already, looked for before anything is copied
+_SILENT = 3  # repos in a row of which the target answered nothing: it does not answer
 _NO_COMMIT = CommitId("0" * 40)
 _PARTS = Repo(Kind.MODEL, "bundle/parts")  # what the log calls the place where blobs come from
 
@@ -78,8 +82,10 @@ class _Import:
         guard = PruneGuard(context, target, _PARTS, copiers.map)  # before anything is looked for
         self._repos = RepoImport(context, target, files, terms, guard, copiers.map)
         self._transfer, self._origin = transfer, FileOrigin("import", files, _PARTS, _NO_COMMIT)
-        self._blobs = self._bytes = self._there = 0
+        self._blobs = self._bytes = self._there = self._silent = 0
         self._problems: list[str] = []
+        self._damaged = Counter[str]()  # blobs by their part, of which the first is a problem that is told
+        self._counting = threading.Lock()
 
     def run(self) -> ImportReport:
         done = {one.repo: self._became(self._repos.take_down, one) for one in self._documents() if one.is_tombstone}
@@ -107,31 +113,37 @@ class _Import:
             self._problems = known
         repos = [came.get(one.repo, _without(one.repo, one.part)) for one in self._files.index.repos]
         told = str(self._files.folder), self._target.name, self._files.signer or None, tuple(self._placed(repos))
-        return ImportReport(*told, self._blobs, self._bytes, self._there, tuple(self._problems))
+        more = (f"{part}: {count - 1:,} more of its blobs, too" for part, count in self._damaged.items() if count > 1)
+        return ImportReport(*told, self._blobs, self._bytes, self._there, (*self._problems, *more))
 
     def _documents(self) -> Iterator[BundledRefs]:
         """All refs.json objects that are here, and sound."""
         for part in self._files.index.parts:
             if part.is_blobs:
                 continue
-            if why := self._files.lack(part):
-                self._problems.append(why)
-                continue
             try:
-                yield from self._files.documents(part)
-            except (DocumentError, OSError) as error:
+                if why := self._files.lack(part):
+                    self._problems.append(why)
+                else:
+                    yield from self._files.documents(part)
+            except DocumentError as error:
                 self._problems.append(str(error))
+            except OSError as error:
+                self._problems.append(_unread(part.name, error))
 
     def _became(self, do: Callable[[BundledRefs], ImportedRepo], one: BundledRefs) -> ImportedRepo:
         self._context.go_on()
         try:
-            return do(one)
-        except Interrupted:
-            raise
-        except (StoreFull, StoreDenied):
+            became = do(one)
+        except (Interrupted, StoreFull, StoreDenied):
             raise
         except MirrorError as error:
+            self._silent += isinstance(error, StoreUnavailable)
+            if self._silent >= _SILENT:
+                raise StoreUnavailable(f"after {_SILENT} repos that could not be published: {error}") from error
             return ImportedRepo(str(one.repo), Imported.FAILED, why=str(error))
+        self._silent = 0
+        return became
 
     def _send_away(self, one: BundledRefs) -> ImportedRepo:
         problems = self._repos.send_away(one)
@@ -156,15 +168,15 @@ class _Import:
             if part is None:
                 raise DocumentError(f"{INDEX} has blobs in part {number}, which is none")
             whole = ((digest, size) for digest, size, _ in blobs if digest not in self._files.cut)
-            if why := self._files.lack(part):
-                self._expect_here(why, whole)
-                continue
             try:
-                self._bring_part(part, whole)
+                if why := self._files.lack(part):
+                    self._expect_here(why, whole)
+                else:
+                    self._bring_part(part, whole)
             except DocumentError as error:
                 self._problems.append(str(error))
             except OSError as error:
-                self._problems.append(f"{part.name} cannot be read: {error.strerror or error}; copy it again")
+                self._problems.append(_unread(part.name, error))
 
     def _expect_here(self, why: str, blobs: Iterable[tuple[Sha256, int]]) -> None:
         """A part that is missing is a problem where one of its blobs is not here."""
@@ -211,20 +223,28 @@ class _Import:
         try:
             self._transfer.bring(self._origin, RemoteFile.of_digest(path, size, digest))
         except PartMissing as error:
-            self._problems.append(str(error))
+            self._spoilt(part, str(error))
         except IntegrityError as error:
-            self._problems.append(f"{part}: blob {digest} holds other bytes (SHA-256 {error.actual}): copy it again")
+            self._spoilt(part, f"{part}: blob {digest} holds other bytes (SHA-256 {error.actual}): copy it again")
         except DocumentError as error:
-            self._problems.append(f"{part}: {error}")
+            self._spoilt(part, f"{part}: {error}")
         except StoreFull as error:
             raise StoreFull(
                 f"{error}; {part} was being brought: what came is kept, make room and run the same command again"
             ) from error
         except OSError as error:
-            self._problems.append(f"{part} cannot be read: {error.strerror or error}; copy it again")
+            self._spoilt(part, _unread(part, error))
         else:
-            self._blobs += 1
-            self._bytes += size
+            with self._counting:
+                self._blobs += 1
+                self._bytes += size
+
+    def _spoilt(self, part: str, why: str) -> None:
+        """A blob of a part could not be had: of each part the first is told, and of the others how many."""
+        with self._counting:
+            self._damaged[part] += 1
+            if self._damaged[part] == 1:
+                self._problems.append(why)
 
     def _placed(self, repos: Iterable[ImportedRepo]) -> Iterator[ImportedRepo]:
         """The same, with the part in which the first missing blob of each is."""
@@ -244,6 +264,10 @@ class _Import:
                     repo,
                     why=f"{repo.why}: it is in no part, and should be here already; import the bundle before first",
                 )
+
+
+def _unread(part: str, error: OSError) -> str:
+    return f"{part} cannot be read: {error.strerror or error}; copy it again"
 
 
 def _without(repo: Repo, part: str) -> ImportedRepo:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ _TABLES = (
     """CREATE TABLE IF NOT EXISTS blobs (turn INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, bytes INTEGER NOT NULL,
                                          part INTEGER NOT NULL, pieces INTEGER NOT NULL, last INTEGER NOT NULL)""",
 )
-_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
+_FULL = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE})
 _PRIMARY = 0xFF
 
 
@@ -36,7 +36,7 @@ class Written(NamedTuple):
 
 
 class ExportJournal:
-    """Of one folder, for one process at a time. StoreError where its file cannot be written."""
+    """Of one folder, for one process at a time. StoreError where its file cannot be written, or read any more."""
 
     def __init__(self, folder: Path, asked: dict[str, Any]) -> None:
         """UsageError for a folder where another export goes on, or was begun with something else asked for."""
@@ -69,12 +69,12 @@ class ExportJournal:
 
     def parts(self) -> list[BundlePart]:
         """The whole parts of blobs, in their order."""
-        rows = self._db.execute("SELECT number, bytes, sha256 FROM parts ORDER BY number")
+        rows = self._all("SELECT number, bytes, sha256 FROM parts ORDER BY number")
         return [BundlePart(f"blobs-{number:05}.tar", size, Sha256(digest)) for number, size, digest in rows]
 
     def written(self, digest: Sha256) -> Written | None:
         """Where a blob is, as far as whole parts have it, and the one that is being written."""
-        row = self._db.execute("SELECT part, pieces FROM blobs WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
+        row = next(self._all("SELECT part, pieces FROM blobs WHERE digest = ?", bytes.fromhex(digest)), None)
         return None if row is None else Written(*row)
 
     def add(self, digest: Sha256, size: int, part: int) -> None:
@@ -111,29 +111,32 @@ class ExportJournal:
 
     def blobs(self) -> Iterator[tuple[str, int, int]]:
         """All blobs, in the order in which they were written: digest, bytes, and the number of the (first) part."""
-        for digest, size, part in self._db.execute("SELECT digest, bytes, part FROM blobs ORDER BY turn"):
+        for digest, size, part in self._all("SELECT digest, bytes, part FROM blobs ORDER BY turn"):
             yield digest.hex(), size, part
 
     def cut(self, piece: int) -> Iterator[CutBlob]:
         """Those in pieces, of so many bytes each."""
-        for digest, size, part in self._db.execute(
-            "SELECT digest, bytes, part FROM blobs WHERE pieces > 0 ORDER BY turn"
-        ):
+        for digest, size, part in self._all("SELECT digest, bytes, part FROM blobs WHERE pieces > 0 ORDER BY turn"):
             yield CutBlob(Sha256(digest.hex()), size, part, piece)
 
     def count(self) -> tuple[int, int]:
         """How many blobs, and their bytes."""
-        count, size = self._db.execute("SELECT count(*), coalesce(sum(bytes), 0) FROM blobs").fetchone()
+        ((count, size),) = self._all("SELECT count(*), coalesce(sum(bytes), 0) FROM blobs")
         return int(count), int(size)
 
     def close(self) -> None:
         """Let go of the folder; what was not ended is forgotten."""
-        self._db.close()
+        with suppress(sqlite3.Error):  # of a disk that was pulled: what hindered the export was told by then
+            self._db.close()
 
     def remove(self) -> None:
         """The bundle is whole. OSError."""
         self._db.close()
         self._path.unlink()
+
+    def _all(self, words: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        with self._errors():
+            yield from self._db.execute(words, values)
 
     def _put(self, words: str, values: tuple[Any, ...]) -> None:
         with self._errors():
@@ -144,6 +147,6 @@ class ExportJournal:
         try:
             yield
         except sqlite3.Error as error:
-            full = getattr(error, "sqlite_errorcode", 0) & _PRIMARY in _FULL
-            kind = StoreFull if full else StoreUnavailable
-            raise kind(f"{self._path} cannot be written: {error}") from error
+            code = getattr(error, "sqlite_errorcode", 0)
+            kind = StoreFull if code in _FULL or code & _PRIMARY in _FULL else StoreUnavailable
+            raise kind(f"{self._path} cannot be used: {error}; is its disk there, and has it room?") from error

@@ -151,9 +151,11 @@ class RepoImport:
         if ours.tombstone is None:
             return ()
         walk = Walk(partial(read_document, self._store), pass_over, self._mapper)
-        named = [node.digest for node in walk.repo(bundled.repo, bundled.refs)]
-        there = self._mapper(self._store.stat, [blob_key(one) for one in named])
-        came = [one for one, stat in zip(named, there, strict=True) if stat is not None]
+        came = set[Sha256]()
+        for some in batches((node.digest for node in walk.repo(bundled.repo, bundled.refs)), _AT_ONCE):
+            self._context.go_on()
+            there = self._mapper(self._store.stat, [blob_key(one) for one in some])
+            came.update(one for one, stat in zip(some, there, strict=True) if stat is not None)
         if not came:
             return ()
         left = Document.of(encode_withdrawn({*came, *left_behind(self._store, ours)}))

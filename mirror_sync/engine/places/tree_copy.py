@@ -6,7 +6,7 @@ publishes in the replica has all of the tree there first; so what is there of a 
 
 from __future__ import annotations
 
-import hashlib
+import sys
 import threading
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,20 +22,20 @@ from mirror_sync.domain.content.snapshot import Root, read_shard
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.known_contents import expect_kept
 from mirror_sync.engine.transfer.file_read import FileOrigin
 from mirror_sync.engine.transfer.file_transfer import Transfer
 from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.withdrawn_lists import release_digests
-from mirror_sync.errors import DocumentError, IntegrityError, KeyMissing, StoreUnavailable
+from mirror_sync.errors import DocumentError, IntegrityError, KeyMissing
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Bytes
-from mirror_sync.ports.store import Store, read_document
+from mirror_sync.ports.store import Store, proved_beginning, read_document
 from mirror_sync.scratch.spilled_map import SpilledMap
 
 COPIERS = 8  # threads
 _BATCH = 64  # blobs that are on their way at once, or wait for a thread
 _BASES = 3  # snapshots that the replica has of a repo, and that are looked at for what it has already
-_READ = 1024 * 1024  # bytes
 _NO_COMMIT = CommitId("0" * 40)
 
 
@@ -111,8 +111,9 @@ class TreeCopy:
 
         KeyMissing or DocumentError where the target itself lacks some; StoreError, Interrupted.
         """
-        roots = [digest for digest in dict.fromkeys(new.snapshots.values()) if digest not in old.snapshots.values()]
-        documents = [digest for digest in new.attachments.values() if digest not in old.attachments.values()]
+        known, beside = frozenset(old.snapshots.values()), frozenset(old.attachments.values())
+        roots = [digest for digest in dict.fromkeys(new.snapshots.values()) if digest not in known]
+        documents = [digest for digest in new.attachments.values() if digest not in beside]
         if not (roots or documents):
             return
         wanted = {shard.digest for digest in roots for shard in self._root(digest).shards} if old.snapshots else ()
@@ -163,15 +164,17 @@ class TreeCopy:
         return self._trusting or self._holds(blob.digest)
 
     def _holds(self, digest: Sha256) -> bool:
-        hashed, chunk = hashlib.sha256(), memoryview(bytearray(_READ))
         try:
             with self._store.read(blob_key(digest)) as stream:
-                while count := stream.readinto(chunk):
+
+                def read(chunk: memoryview) -> int:
                     self._context.go_on()
-                    hashed.update(chunk[:count])
-        except KeyMissing:
+                    return stream.readinto(chunk)
+
+                proved_beginning(read, digest, 0, sys.maxsize)
+        except (KeyMissing, DocumentError):
             return False
-        return hashed.hexdigest() == digest
+        return True
 
     def _copy(self, repo: Repo, blob: _Blob) -> None:
         size = blob.size
@@ -186,8 +189,7 @@ class TreeCopy:
         except IntegrityError as error:
             told = f"the target holds other bytes under {blob_key(blob.digest)}: mirror-sync verify --repair"
             raise DocumentError(told) from error
-        if self._store.confirm and ((there := self._store.stat(blob_key(blob.digest))) is None or there.size != size):
-            raise StoreUnavailable(f"the replica confirmed what it did not keep: {blob_key(blob.digest)}")
+        expect_kept(self._store, [(blob.digest, size)])
         with self._proving:
             self.blobs += 1
             self.bytes += size

@@ -36,8 +36,10 @@ def promote(
 
 
 def _told(done: Promotion, path: str) -> list[str]:
+    from mirror_sync.observe.figures import counted
+
     new, old = done.replica, done.target
-    have = f"{new} is whole: {done.repos:,} repos"
+    have = f"{new} is whole: {counted(done.repos, 'repo')}"
     if done.without:
         have += f", with all that {old} had published up to {done.published or 'an unknown time'}"
     if done.dry_run:
