@@ -14,7 +14,8 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Store
 
-_WHOLE = "held"  # a name in the memory: each repo of the replica has its record
+_STATE = "held"  # a name in the memory, of how many repos there are records
+_SOME, _ALL = b"some", b"all"
 
 
 class HeldRecords:
@@ -26,19 +27,27 @@ class HeldRecords:
     @property
     def is_due(self) -> bool:
         """Whether records are wanted of what was copied before anybody wanted them, or those that are there are not."""
-        return self._told != bool(self._memory.recall(_WHOLE, self._replica))
+        return self._memory.recall(_STATE, self._replica) != _ALL if self._told else self._are_left
+
+    @property
+    def _are_left(self) -> bool:
+        return bool(self._memory.recall(_STATE, self._replica))
 
     def clear(self) -> None:
-        """Nobody knows what the replica has."""
-        if not self._told and not self.is_due:
-            return
-        self._main.delete([stat.key for stat in self._main.list(f"{REPLICAS}{self._replica}/")])
-        self._memory.remember(_WHOLE, self._replica, b"")
+        """Nobody knows what the replica has, or nobody wants to."""
+        if known := [stat.key for stat in self._main.list(f"{REPLICAS}{self._replica}/")]:
+            self._main.delete(known)
+        if self._told or self._are_left:
+            self._memory.remember(_STATE, self._replica, _SOME if self._told else b"")
+
+    def begin(self) -> None:
+        """From now on there may be records."""
+        self._memory.remember(_STATE, self._replica, _SOME)
 
     def completed(self) -> None:
         """All repos were gone through."""
         if self._told:
-            self._memory.remember(_WHOLE, self._replica, b"1")
+            self._memory.remember(_STATE, self._replica, _ALL)
 
     def hold(self, repo: Repo, refs: Refs) -> None:
         """All that refs name is there."""

@@ -144,6 +144,8 @@ class ReplicaPass:
         trusting = not self._anew and not self._memory.recall(_FILLING, "") and self._mark_is(copy)
         if not trusting or (self._held.is_due and not self._places.fronted):
             self._held.clear()
+        elif self._held.is_due:
+            self._held.begin()
         site = {stat.key: stat for stat in self._main.list(SITE)}
         looked = _version_of_feed(site)
         if self._sure or not trusting or self._held.is_due or not looked or not self._looked_lately(looked):
