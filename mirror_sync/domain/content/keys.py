@@ -45,6 +45,7 @@ SITE_TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
     "json": "application/json; charset=utf-8",
+    "atom": "application/atom+xml; charset=utf-8",
 }
 """Media types by the suffix of what lies below SITE; everything else in a bucket is just bytes."""
 
