@@ -42,6 +42,7 @@ from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, 
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
+from mirror_sync.front.misses.missed import OTHER
 from mirror_sync.front.protocols.s3_addresses import PRESIGNED
 from mirror_sync.logger import Logger
 from mirror_sync.net.transport import Transport
@@ -72,6 +73,7 @@ _TOLD = {"X-Repo-Commit": _COMMIT, "ETag": _TAG, "X-Linked-Size": _SIZE, "X-Link
 _PINNABLE = re.compile(rf"(?P<before>/{FIELDS['place']}{FIELDS['id']}/resolve/)(?:{FIELDS['rev']})(?P<path>/.*)")
 _PAGE = re.compile(r"https?://[^/]+/+(?:(?P<kinds>datasets|spaces|kernels)/)?(?P<id>[^/?#]+/[^/?#]+)")
 _CAME_WITH = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
+_IN_WORDS = {"page": ("ask",), OTHER: ("ask", "fetch")}  # what is not redirected, and in which modes it is answered
 _DECIDED = (RepoState.REFUSED, RepoState.HELD, RepoState.GATED, RepoState.GONE)
 
 Key = TypeVar("Key")
@@ -224,11 +226,13 @@ class MissDesk:
 
     def take(self, settings: Settings, mirror: AskedMirror) -> None:
         """From now on these settings hold."""
-        if self._current is None or self._current[0].state_dir != settings.state_dir:
-            wishes = Wishes(settings.state_dir)
-        else:
-            wishes = self._current[2]
-        self._current = settings, mirror, wishes
+        former = self._current
+        if former is not None and former[0].state_dir == settings.state_dir:
+            self._current = settings, mirror, former[2]
+            return
+        self._current = settings, mirror, Wishes(settings.state_dir)
+        if former is not None:
+            former[2].close()
 
     def learn(self, job: str, repos: Collection[Repo] | None, came: Came) -> None:
         """A run of a job has ended: what was waited for is there now, or is not."""
@@ -261,8 +265,9 @@ class MissDesk:
         }
         if asked.what == "form":
             return self._wished(settings, mirror, wishes, asked, repo)
-        known = settings.front.miss in answers and (asked.what != "page" or settings.front.miss == "ask")
-        return answers[settings.front.miss]() if known else _SAID_NOTHING
+        mode = settings.front.miss
+        known = mode in answers and (asked.what not in _IN_WORDS or mode in _IN_WORDS[asked.what])
+        return answers[mode]() if known else _SAID_NOTHING
 
     # ---- wishes
 

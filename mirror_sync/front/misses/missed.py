@@ -11,7 +11,8 @@ from mirror_sync.front.hub.desk_answer import Asks
 from mirror_sync.front.hub.front_request import FrontRequest
 
 MODES = ("redirect", "ask", "fetch")  # of front.miss, beside 404
-# What is asked for by a route of the Hub's; what no client needs end to end is a 404 as ever.
+OTHER = "other"  # what is asked for by a door beside the Hub's, whose clients take neither a redirect nor a wait for one
+# What is asked for by a route; what no client needs end to end is a 404 as ever.
 KINDS = {
     "file": "file",
     "repo": "info",
@@ -21,6 +22,9 @@ KINDS = {
     "auth_check": "info",
     "xet_token": "info",
     "page": "page",
+    **dict.fromkeys(("oci_manifest", "oci_pinned", "oci_tags", "oci_blob"), OTHER),
+    **dict.fromkeys(("ms_info", "ms_open_info", "ms_files", "ms_tree", "ms_file", "ms_revisions"), OTHER),
+    **dict.fromkeys(("s3_object", "snapshot_document", "torrent", "metalink"), OTHER),
 }
 NOBODY = {
     "ask": "",
@@ -40,9 +44,13 @@ def missed(mode: str, desk: Asks, route: str, refusal: Refusal, asked: FrontRequ
     what, repo = KINDS.get(route), refusal.repo
     if what is None or repo is None or asked.method not in ("GET", "HEAD") or (what == "page" and mode != "ask"):
         return refusal
+    if what == OTHER and mode == "redirect":
+        return refusal
     said = desk(what, f"{repo.kind}:{repo.id}", asked)
     if said is None:
         return _worded(refusal, f"{refusal.message}{NOBODY[mode]}", repo)
+    if what == OTHER:  # in the words and with the status of that door
+        return _worded(refusal, f"{refusal.message}{'; ' if said.message else ''}{_within(said.message)}", repo)
     if said.status == _LEAVES and "Location" in said.headers:
         return Answer(_LEAVES, {**said.headers, "Cache-Control": answers.NEVER})
     if said.code:
@@ -56,6 +64,11 @@ def missed(mode: str, desk: Asks, route: str, refusal: Refusal, asked: FrontRequ
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:
     return {"X_Repo_Commit": headers["X-Repo-Commit"]} if "X-Repo-Commit" in headers else {}
+
+
+def _within(sentence: str) -> str:
+    """As a part of another sentence."""
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _worded(refusal: Refusal, message: str, repo: Repo) -> Refusal:

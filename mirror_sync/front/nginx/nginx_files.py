@@ -392,6 +392,7 @@ def _misses(desk: DeskOptions | None) -> dict[str, Any]:
         "target": "" if desk is None else desk.target,
         "mode": "404" if desk is None else desk.mode,
         "modes": missed.MODES,
+        "other": missed.OTHER,
         "nobody": missed.NOBODY,
         "passed": PASSED,
         "longest": LONGEST,
