@@ -42,7 +42,7 @@ from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, 
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
-from mirror_sync.front.misses.missed import OTHER
+from mirror_sync.front.misses.missed import IN_MODES, MODES
 from mirror_sync.front.protocols.s3_addresses import PRESIGNED
 from mirror_sync.logger import Logger
 from mirror_sync.net.transport import Transport
@@ -73,7 +73,6 @@ _TOLD = {"X-Repo-Commit": _COMMIT, "ETag": _TAG, "X-Linked-Size": _SIZE, "X-Link
 _PINNABLE = re.compile(rf"(?P<before>/{FIELDS['place']}{FIELDS['id']}/resolve/)(?:{FIELDS['rev']})(?P<path>/.*)")
 _PAGE = re.compile(r"https?://[^/]+/+(?:(?P<kinds>datasets|spaces|kernels)/)?(?P<id>[^/?#]+/[^/?#]+)")
 _CAME_WITH = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
-_IN_WORDS = {"page": ("ask",), OTHER: ("ask", "fetch")}  # what is not redirected, and in which modes it is answered
 _DECIDED = (RepoState.REFUSED, RepoState.HELD, RepoState.GATED, RepoState.GONE)
 
 Key = TypeVar("Key")
@@ -266,7 +265,7 @@ class MissDesk:
         if asked.what == "form":
             return self._wished(settings, mirror, wishes, asked, repo)
         mode = settings.front.miss
-        known = mode in answers and (asked.what not in _IN_WORDS or mode in _IN_WORDS[asked.what])
+        known = mode in answers and mode in IN_MODES.get(asked.what, MODES)
         return answers[mode]() if known else _SAID_NOTHING
 
     # ---- wishes

@@ -99,7 +99,7 @@ class WaysCounter:
 
 
 def kept_ways(folder: Path) -> Ways:
-    """What was written down last; nothing where nothing was, or what is none of ours. OSError where it cannot be read."""
+    """What was written down last; nothing where nothing was, or what nobody wrote. OSError where it cannot be read."""
     with suppress(ValueError, KeyError, TypeError, AttributeError):
         try:
             kept = json.loads((folder / FILE).read_text(encoding="utf-8"))

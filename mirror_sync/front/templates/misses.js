@@ -35,10 +35,7 @@ async function told(r, refusal, route) {
     if (OWN.modes.indexOf(OWN.mode) < 0 || !what || !repo || refusal.code !== 'RepoNotFound') {
         return refusal;
     }
-    if (tables.READABLE.indexOf(r.method) < 0 || (what === 'page' && OWN.mode !== 'ask')) {
-        return refusal;
-    }
-    if (what === OWN.other && OWN.mode === 'redirect') {
+    if (tables.READABLE.indexOf(r.method) < 0 || (OWN.in_modes[what] || OWN.modes).indexOf(OWN.mode) < 0) {
         return refusal;
     }
     const decided = await isDecided(r, repo);
