@@ -30,6 +30,7 @@ from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, VERSIONS, Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
 from mirror_sync.domain.content.snapshot import Root, description, read_shard
+from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
@@ -53,7 +54,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "11"  # of what is remembered: a line about refs.json, and then the facts
+_FORMAT = "12"  # of what is remembered: a line about refs.json, and then the facts
 _SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -99,6 +100,7 @@ class RepoFacts:
     pushed: ShownPush | None = None
     words: tuple[str, ...] = ()
     refs: str = ""  # the SHA-256 of refs.json
+    taken_down: str = ""  # when a person has, in ISO 8601
 
     @property
     def newest(self) -> ShownSnapshot | None:
@@ -218,8 +220,8 @@ class Gather:
             reverse=True,
         )
         if not snapshots:
-            closed = CLOSED in refs.attachments
-            return RepoFacts(gone=_gone(refs), withdrawn=refs.tombstone is not None, closed=closed)
+            buried = RepoFacts() if refs.tombstone is None else self._taken_down(refs.tombstone)
+            return replace(buried, gone=_gone(refs), closed=buried.closed or CLOSED in refs.attachments)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(_document(self._store, refs.snapshots[shown]))
         described = self._since(refs, self._described(root))
@@ -243,6 +245,13 @@ class Gather:
             signed=_SIGNED in root.attachments,
             scanned=_SCANNED in root.attachments,
         )
+
+    def _taken_down(self, tombstone: Sha256) -> RepoFacts:
+        """When, and whether not everybody may hear of it: nobody does where that cannot be read."""
+        with suppress(DocumentError):
+            word = Tombstone.decode(_document(self._store, tombstone))
+            return RepoFacts(withdrawn=True, closed=word.closed, taken_down=_utc(word.at))
+        return RepoFacts(withdrawn=True, closed=True)
 
     @staticmethod
     def _since(refs: Refs, described: RepoFacts) -> RepoFacts:
@@ -396,6 +405,12 @@ def _word(value: object) -> str:
 def _fit(text: str) -> str:
     """Without the half characters that JSON can name, and no page can hold."""
     return text.encode(errors="replace").decode()
+
+
+def _utc(at: str) -> str:
+    """A time as all times here are; empty for what is none."""
+    known = moment(at)
+    return "" if known is None else iso_utc(known)
 
 
 def _gone(refs: Refs) -> str:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mirror_sync.catalogue import documents, pages
+from mirror_sync.catalogue.changes_feed import ATOM, CHANGES, Latest, atom, changes, changes_of
 from mirror_sync.catalogue.gather import Gather, RepoFacts, facts_name, first_files
 from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
@@ -134,6 +135,7 @@ class _Publication:
         self._words: dict[tuple[str, str], str] = {}
         self._refs: dict[Repo, str] = {}
         self._lineage = self._read_lineage()
+        self._latest = {"": Latest(), WHOLE: Latest()}
 
     def run(self) -> PublishResult:
         for name, body in self._assets.items():
@@ -192,9 +194,10 @@ class _Publication:
         try:
             facts, word = (RepoFacts(), "") if listed is None else gather.facts(repo, listed)
             lines = self._view.lines(repo, facts)
+            public = self._is_public(repo, facts, lines)
+            self._note(repo, facts, public=public)
             if not facts.snapshots and not lines:
                 return None
-            public = self._is_public(repo, facts, lines)
             key, word = _key_of(repo, public=public), self._word(repo, word, lines)
             put = self._writer.write_if_changed(key, partial(self._written, repo, facts, lines), word)
             refs = facts.refs if facts.snapshots else None
@@ -206,6 +209,13 @@ class _Publication:
             ours = not isinstance(error, MirrorError)
             _log.debug("site.unread", repo=str(repo), error=short(repr(error), REASON), exc_info=ours)
             return self._unread(repo)
+
+    def _note(self, repo: Repo, facts: RepoFacts, *, public: bool) -> None:
+        """What became of it lately. What was taken down is hidden from whom it was hidden from before."""
+        made = list(changes_of(repo, facts))
+        self._latest[WHOLE].add(made)
+        if public and (facts.snapshots or self._access.is_public(repo, closed=facts.closed)):
+            self._latest[""].add(made)
 
     def _word(self, repo: Repo, facts: str, lines: Sequence[RepoStatus]) -> str:
         """Another one where a repo's page, or its row in the list, is: of all that makes them."""
@@ -263,6 +273,7 @@ class _Publication:
             repr([(page.name, page.first) for page in cut]),
         )
         self._feed(volume)
+        self._changes(volume)
         if not below:
             said = repr((self._known.name, self._known.ask))
             self._put("missing.html", partial(pages.missing_page, self._known.name, self._known.ask), said)
@@ -293,6 +304,13 @@ class _Publication:
         shown = [one for one in told if volume.folder or self._access.may_be_public(one.repo)]
         write = partial(pages.wanted_page, self._known.name, shown[:MOST_WANTED], len(shown), self._known.ask)
         self._put(name, write)
+
+    def _changes(self, volume: _Volume) -> None:
+        latest, known = self._latest[volume.folder], self._known
+        mirror = next(iter(self._lineage.mirrors), "")
+        write = partial(atom, latest.snapshots, name=known.name, url=known.url, mirror=mirror)
+        self._put(f"{volume.folder}{ATOM}", write, repr((latest.snapshots, known.name, known.url, mirror)))
+        self._put(f"{volume.folder}{CHANGES}", partial(changes, latest.every), repr(latest.every))
 
     def _feed(self, volume: _Volume) -> None:
         """For mirrors of this one; the shards before the root that names them."""

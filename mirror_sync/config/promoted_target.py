@@ -2,7 +2,8 @@
 
 What says where something lies (url, keys, grace) moves; what is said of a replica (hours, alerts) stays where replicas
 are. The target gets the replica's name, and the replica the target's, so that a name stands for the same place as
-before; jobs that name the target follow. What comes out is read again: it must say exactly that.
+before; jobs that name the target follow. `front`, where readers find one of the places, is left out. What comes out is
+read again: it must say exactly that.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from mirror_sync.config.keys.endpoints import BucketPlace, FolderPlace
 from mirror_sync.errors import UsageError
 
 _PLACE = frozenset(FolderPlace.model_fields) | frozenset(BucketPlace.model_fields)
+_LEFT = "front"
 _UNSAFE = frozenset(",[]{}#&*!|>'\"%@`")  # in a plain value that comes to stand in brackets
 
 Pairs = Mapping[str, tuple[ScalarNode, Node]]
@@ -72,7 +74,8 @@ def _swapped(path: Path, tree: Any, target: str, replica: str) -> Any:
         raise UsageError(f"{path}: target {target} has a replica of its own name: rename it")
     other = entry["replicas"][index]
     above = {key: value for key, value in entry.items() if key not in _PLACE} | _placed(other)
-    below = {key: value for key, value in other.items() if key not in _PLACE} | {"name": target} | _placed(entry)
+    stays = {key: value for key, value in other.items() if key not in _PLACE and key != _LEFT}
+    below = stays | {"name": target} | _placed(entry)
     above["replicas"] = [below if at == index else one for at, one in enumerate(entry["replicas"])]
     targets = {
         replica if name == target else name: above if name == target else one for name, one in tree["targets"].items()
@@ -103,6 +106,8 @@ def _edits(text: str, target: str, replica: str) -> Iterator[_Edit]:
     theirs = _pairs(other)
     yield _Edit(*_span(name), _raw(text, theirs["name"][1]))
     yield _Edit(*_span(theirs["name"][1]), _raw(text, name))
+    if _LEFT in theirs:
+        yield _left_out(text, theirs, _mapping(other))
     yield from _tails_cut((mine, _mapping(entry)), theirs)
     yield from _tails_cut((theirs, _mapping(other)), mine)
     for key in sorted(_PLACE & (mine.keys() | theirs.keys())):
@@ -152,6 +157,16 @@ def _tails_cut(of: tuple[Pairs, MappingNode], others: Pairs) -> Iterator[_Edit]:
     if node.flow_style and (gone := _tail(pairs, others)):
         stays = next(key for key in reversed(list(pairs)) if key not in gone)
         yield _Edit(pairs[stays][1].end_mark.index, pairs[gone[0]][1].end_mark.index, "")
+
+
+def _left_out(text: str, pairs: Pairs, node: MappingNode) -> _Edit:
+    key, value = pairs[_LEFT]
+    if not node.flow_style:
+        return _without(text, key, value)
+    names = list(pairs)
+    if names[0] == _LEFT:
+        return _Edit(key.start_mark.index, _after(pairs, _LEFT), "")
+    return _Edit(pairs[names[names.index(_LEFT) - 1]][1].end_mark.index, value.end_mark.index, "")
 
 
 def _after(pairs: Pairs, key: str) -> int:

@@ -21,6 +21,7 @@ from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
 from mirror_sync.domain.job.upstreams import Upstream
 from mirror_sync.domain.outcome.notices import Hooks
+from mirror_sync.domain.outcome.replicas import ReplicaFront
 from mirror_sync.errors import Fault
 
 
@@ -56,6 +57,11 @@ class Settings:
     access: AccessRules = AccessRules()
     tokens: Path | None = None
     edge: bool = False
+
+    def fronts_beside(self, target: str) -> tuple[ReplicaFront, ...]:
+        """The replicas of a target to which readers of its front are led, too, in the order of the file."""
+        replicas = self.targets[target].replicas
+        return tuple(ReplicaFront(one.name, one.front) for one in replicas if one.front is not None)
 
     def access_to(self, target: str) -> AccessRules:
         """Who may read what of a target: what `access` says, and what its jobs open."""

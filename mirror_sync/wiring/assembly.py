@@ -186,7 +186,8 @@ class Assembly:
             grace=replica.at.grace,
             seal=lambda _store, _repo, refs: (refs, ()),  # what was signed is copied as it is
         )
-        return Replicated(main, of_replica, replica_memory(state, place, reading=self._reading), replica.name)
+        memory = replica_memory(state, place, reading=self._reading)
+        return Replicated(main, of_replica, memory, replica.name, fronted=replica.front is not None)
 
     def _reads(self, target: Target) -> ReadTimes:
         if target.keep is None:

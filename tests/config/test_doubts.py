@@ -264,3 +264,20 @@ def test_what_the_s3_door_cannot_give_is_told() -> None:
 def test_the_s3_doors_own_port_is_of_an_open_door_and_no_other(front: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
         settings(f"{UPSTREAMS}{TARGETS}{LICENSES}front: {{{front}}}\n{JOBS}")
+
+
+def test_the_front_of_a_replica_is_another_one_than_the_targets_and_of_that_replica_alone() -> None:
+    def written(replicas: str) -> str:
+        text = REST.replace("targets:", "front: {url: 'https://m.example.org/hub/'}\ntargets:")
+        return text.replace("url: ./mirror", f"url: ./mirror, replicas: [{replicas}]") + JOBS
+
+    far, near = "{name: far, url: ./far, front: 'https://%s'}", "{name: near, url: ./near, front: 'https://%s/'}"
+    fine = settings(written(far % "far.example.org" + ", " + near % "far.example.org/two"))
+    assert [one.url for one in fine.fronts_beside("disk")] == ["https://far.example.org", "https://far.example.org/two"]
+    (fault,) = faults(written(far % "m.example.org/hub"))
+    assert "targets.disk.replicas[0].front" in fault
+    assert "is front.url, where readers are already" in fault
+    (fault,) = faults(written(far % "far.example.org" + ", " + near % "far.example.org"))
+    assert "is that of 'far', too: each replica has a front of its own" in fault
+    (fault,) = faults(written(far % "user:word@far.example.org"))
+    assert "an address with a user or password" in fault

@@ -12,7 +12,7 @@ import pytest
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.mirrors import DOORS, OPENED, PUBLISHERS, Mirror, by_nginx, by_serve, s3_store
+from tests.front.mirrors import DOORS, OPENED, PUBLISHERS, REPLICAS, Mirror, by_nginx, by_serve, s3_store
 from tests.requirements import need
 
 if TYPE_CHECKING:
@@ -63,12 +63,18 @@ def public_mirror(
 def _front(kind: str, bucket: Target, folder: Path, public_url: str | None = None) -> AbstractContextManager[Mirror]:
     store = DirectoryStore(bucket.root) if isinstance(bucket, DirectoryTarget) else s3_store(bucket)
     if kind == "serve":
-        return by_serve(store, public_url=public_url)
+        return by_serve(store, public_url=public_url, replicas=REPLICAS)
     need("nginx")
     return by_nginx(
         store,
         NginxOptions(
-            bucket, public_url=public_url, by_digest=True, access=OPENED, doors=DOORS, kernel_publishers=PUBLISHERS
+            bucket,
+            public_url=public_url,
+            by_digest=True,
+            access=OPENED,
+            doors=DOORS,
+            kernel_publishers=PUBLISHERS,
+            replicas=REPLICAS,
         ),
         folder,
     )

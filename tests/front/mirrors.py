@@ -20,6 +20,7 @@ from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.doors.torrent_metainfo import PLAIN_TORRENTS, TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.outcome.replicas import ReplicaFront
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.misses.daemon_desk import DeskOptions
 from mirror_sync.front.nginx.nginx_files import NginxOptions, write_nginx
@@ -35,6 +36,7 @@ from tests.servers.ports import free_port
 DOORS = frozenset({"oci", "images", "s3", "torrents"})  # as where front opens all of them
 PUBLISHERS = frozenset({"vouched"})  # of kernels
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
+REPLICAS = (ReplicaFront("far", "https://far.example.org/hub"), ReplicaFront("near", "http://near.example.org:8080"))
 PATIENCE = 60  # seconds after which a change that never shows is a failure
 
 
@@ -144,6 +146,7 @@ def by_serve(
     doors: frozenset[str] = DOORS,
     torrents: TorrentOptions = PLAIN_TORRENTS,
     desk: DeskOptions | None = None,
+    replicas: tuple[ReplicaFront, ...] = (),
 ) -> Iterator[Mirror]:
     options = ServeOptions(
         public_url,
@@ -158,6 +161,7 @@ def by_serve(
         kernel_publishers=PUBLISHERS,
         torrents=torrents,
         desk=desk,
+        replicas=replicas,
     )
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:

@@ -23,6 +23,7 @@ from tests.front.mirrors import Mirror, Reply, by_either
 from tests.parts import program
 from tests.requirements import need
 
+URL = '<url priority="1">'
 FILES = {
     "README.md": b"# a model",
     "model.safetensors": bytes(range(256)) * (3 * LEAST_PIECE // 512),
@@ -65,7 +66,7 @@ def test_what_is_at_addresses_of_ours_is_there_for_every_kind_of_repo(mirror: Mi
     file = mirror.get(f"{repo.at}/resolve/{commit}/README.md")
     target = (file.header("Link") or "").partition(">")[0].removeprefix("<").replace("../", "")
     described = mirror.get(f"/{target}")
-    assert f"<url>{mirror.url}{repo.at}/resolve/{commit}/README.md</url>" in described.body.decode()
+    assert f'<url priority="1">{mirror.url}{repo.at}/resolve/{commit}/README.md</url>' in described.body.decode()
     root = mirror.get(f"/-/snapshots/{kind.plural}/{repo.repo.id}/main/root.json")
     assert root.json["commit"] == commit
     refs = mirror.get(f"/-/mirror/{kind.plural}/{repo.repo.id}/refs.json")
@@ -102,7 +103,10 @@ def test_a_public_address_stands_in_torrents_and_metalinks_whatever_a_client_say
     ]
     assert reply.header("Cache-Control") == "public, max-age=60"
     told = public_mirror.get(f"/-/metalink/models/{repo.repo.id}/{commit}/README.md.meta4")
-    assert f"<url>https://models.example.org/hub/{repo.repo.id}/resolve/{commit}/README.md</url>" in told.body.decode()
+    assert (
+        f'<url priority="1">https://models.example.org/hub/{repo.repo.id}/resolve/{commit}/README.md</url>'
+        in told.body.decode()
+    )
 
 
 def test_what_has_no_torrent_says_why(mirror: Mirror) -> None:
@@ -249,7 +253,7 @@ def test_a_file_leads_to_its_metalink_which_shadows_no_file(mirror: Mirror) -> N
                 f'<hash type="sha-256">{hashlib.sha256(reply.body).hexdigest()}<' in told.body.decode()
                 or not reply.body
             )
-            assert f"<url>{mirror.url}{repo.at}/resolve/{commit}/{path}</url>" in told.body.decode()
+            assert f'<url priority="1">{mirror.url}{repo.at}/resolve/{commit}/{path}</url>' in told.body.decode()
     assert (
         b'name="a b &amp; c.bin"'
         in mirror.get(f"/-/metalink/models/{repo.repo.id}/main/a%20b%20%26%20c.bin.meta4").body

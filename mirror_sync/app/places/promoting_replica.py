@@ -19,7 +19,7 @@ from mirror_sync.observe.figures import counted
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """What was done, or would be. `without`: the old target did not answer; `published`: up to when the new one has
-    what that had published, empty for all.
+    what that had published, empty for all. `fronted`: readers of the old one were led to the new one, too.
     """
 
     target: str
@@ -28,6 +28,7 @@ class Promotion:
     published: str = ""
     without: bool = False
     dry_run: bool = False
+    fronted: bool = False
 
 
 class PromoteReplica:
@@ -55,7 +56,8 @@ class PromoteReplica:
             # first: a replica without its mark gets it again, a target with one would say for ever that it is late
             self._replicas.places(target, replica).replica.store.delete([MARK])
             promote_in_file(self._path, target, replica.name)
-        return Promotion(target, replica.name, report.repos, published, without, dry_run)
+        fronted = replica.front is not None
+        return Promotion(target, replica.name, report.repos, published, without, dry_run, fronted)
 
     def _beside(self, target: str, replica: Replica, *, dry_run: bool) -> AcrossReport:
         """Copied once more, and compared."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from mirror_sync.config.findings import Finding
+from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.config.keys.model import File
 from mirror_sync.config.keys.program_entries import CatalogueEntry, FrontEntry, HttpEntry, OciEntry
+from mirror_sync.config.keys.values.scalars import FrontUrl
+
+_ADDRESS: TypeAdapter[str | None] = TypeAdapter(FrontUrl | None)
 
 
 def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
@@ -24,6 +27,30 @@ def door_faults(tree: Mapping[str, object]) -> Iterator[Finding]:
         wants = "is where this front listens itself: write the address of a serve behind it, like http://127.0.0.1:8081"
         yield Finding(("front", "oci", "layers"), wants)
     yield from _miss_faults(tree, front)
+    yield from _replica_faults(tree, front)
+
+
+def _replica_faults(tree: Mapping[str, object], front: FrontEntry) -> Iterator[Finding]:
+    """Addresses of replicas to which no reader of this front could be led."""
+    targets = tree.get("targets")
+    for name, entry in targets.items() if isinstance(targets, dict) else ():
+        replicas = entry.get("replicas") if isinstance(entry, dict) else None
+        known = dict[str, object]()
+        for index, replica in enumerate(replicas if isinstance(replicas, list) else ()):
+            try:
+                url = _ADDRESS.validate_python(replica.get("front") if isinstance(replica, dict) else None)
+            except ValidationError:
+                continue  # as above
+            trail = ("targets", name, "replicas", index, "front")
+            if url is None:
+                continue
+            if url == front.url:
+                says = "is front.url, where readers are already: write the address of a front over the replica"
+                yield Finding(trail, f"{quoted(url)} {says}, or leave it out")
+            elif url in known:
+                says = f"is that of {quoted(str(known[url]))}, too: each replica has a front of its own"
+                yield Finding(trail, f"{quoted(url)} {says}")
+            known.setdefault(url, replica.get("name"))
 
 
 def _miss_faults(tree: Mapping[str, object], front: FrontEntry) -> Iterator[Finding]:

@@ -593,11 +593,17 @@ class ReplicaKeys(Keys):
         json_schema_extra={"default": "10m"},
     )
 
+    front: scalars.FrontUrl = Field(
+        default=None,
+        description="The address at which readers find a front over the replica; left out, nobody is sent there.",
+        examples=["https://far.example.org"],
+    )
+
     def of(self, at: DirectoryTarget | S3Target) -> Replica:
         """The replica that the entry stands for."""
         zone = UTC if self.timezone == "UTC" else ZoneInfo(self.timezone)
         hours = None if self.hours is None else Hours(self.hours, zone)
-        return Replica(self.name, at, self.alert_behind, hours, self.wait)
+        return Replica(self.name, at, self.alert_behind, hours, self.wait, self.front)
 
 
 class FolderReplicaEntry(FolderPlace, ReplicaKeys):

@@ -10,6 +10,8 @@
                                                  written once, and removed by nothing; `.sig` beside one signs it
     trust/allowed_signers                        which keys sign for this mirror; mutable
     trust/withdrawn/<2 hex>                      digests that are given to nobody: of what is being taken down; mutable
+    replicas/<name>/<kinds>/<org--name>.json     what a replica with a front of its own is known to have of a repo;
+                                                 mutable, may be lost
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
     prunes/<id>.moving                           says to prunes what a refs.json is about to become, by a move of a name
 
@@ -29,6 +31,7 @@ AUDIT = "audit/"
 BLOBS = "blobs/sha256/"
 HUB = "hub/"
 PRUNES = "prunes/"
+REPLICAS = "replicas/"
 SITE = "site/"
 TRUST = "trust/"
 _MOVING = ".moving"
@@ -42,6 +45,7 @@ SITE_TYPES = {
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
     "json": "application/json; charset=utf-8",
+    "atom": "application/atom+xml; charset=utf-8",
 }
 """Media types by the suffix of what lies below SITE; everything else in a bucket is just bytes."""
 
@@ -69,6 +73,11 @@ def refs_key(repo: Repo) -> str:
 def alias_key(repo: Repo) -> str:
     """Where it stands which repo is meant by an id: the same for all spellings that differ in capitals only."""
     return f"{HUB}{repo.kind.plural}/{repo.id.lower().replace('/', '--')}/alias.json"
+
+
+def replica_key(replica: str, repo: Repo) -> str:
+    """Where it stands what a replica of a name is known to have of a repo."""
+    return f"{REPLICAS}{replica}/{repo.kind.plural}/{repo.id.replace('/', '--')}.json"
 
 
 def prune_key(prune: str, *, active: bool) -> str:

@@ -249,15 +249,16 @@ PLAIN_TORRENTS = TorrentOptions()
 """As where nobody says anything: no tracker."""
 
 
-def around_info(seed: str, trackers: Sequence[str], *, private: bool) -> tuple[bytes, bytes]:
-    """What stands before an info dictionary without its end, and from there on: its end, and the web seed.
+def around_info(seeds: Sequence[str], trackers: Sequence[str], *, private: bool) -> tuple[bytes, bytes]:
+    """What stands before an info dictionary without its end, and from there on: its end, and the web seeds.
 
     Several trackers are of one tier (BEP 12): clients ask one of them, at random.
     """
     announce = b"8:announce" + _text(trackers[0]) if trackers else b""
     tier = b"13:announce-listll" + b"".join(map(_text, trackers)) + b"ee" if len(trackers) > 1 else b""
     closing = (PRIVATE if private else b"") + b"e"
-    return b"d" + announce + tier + b"4:info", closing + b"8:url-list" + _text(seed) + b"e"
+    several = b"l" + b"".join(map(_text, seeds)) + b"e" if len(seeds) > 1 else _text(seeds[0])
+    return b"d" + announce + tier + b"4:info", closing + b"8:url-list" + several + b"e"
 
 
 def torrent_of(info: bytes, around: tuple[bytes, bytes]) -> bytes:

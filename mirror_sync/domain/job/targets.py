@@ -65,7 +65,8 @@ class Replica:
     """A further place to which all that a target publishes is copied; `at` has no replicas of its own.
 
     `alert_behind`: from when on it is far behind, where somebody said. `hours`: when it may be written, None for
-    always. `wait`: how long a command that has changed the target waits for it.
+    always. `wait`: how long a command that has changed the target waits for it. `front`: where readers find a front
+    over it, without a slash at its end; None for nowhere.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Replica:
     alert_behind: timedelta | None = None
     hours: Hours | None = None
     wait: timedelta = timedelta(minutes=10)
+    front: str | None = None
 
 
 Target = DirectoryTarget | S3Target

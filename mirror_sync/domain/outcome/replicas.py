@@ -5,13 +5,18 @@
 All that the target had published up to `published` is in the replica; fronts say so by the header X-Mirror-Published.
 `copy` is a word of the machine that copies: where another one stands here, or none, somebody else has written the
 replica, or taken of it, and nothing that was remembered of it is believed.
+
+    replicas/<name>/<kinds>/<org--name>.json    {"format": 1, "roots": ["5f0c..."]}
+
+lies in the target, where readers have a front over the replica, too: the snapshots of a repo that are there, by the
+SHA-256 of their roots. It is written after what it tells of, and shortened before that goes.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
@@ -20,7 +25,9 @@ from typing import Any
 from mirror_sync.domain.bounds import text, whole
 from mirror_sync.domain.content.document_format import in_brief
 from mirror_sync.domain.content.keys import site_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, NewerFormat
 
 MARK = site_key("replica.json")
@@ -56,6 +63,34 @@ class ReplicaMark:
         if _TIME.fullmatch(found.published) is None or moment(found.published) is None:
             raise DocumentError("not a replica.json: its time is none")
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFront:
+    """Where readers find a replica: `url` without a slash at its end. `name` is the replica's."""
+
+    name: str
+    url: str
+
+    def files_of(self, repo: Repo) -> str:
+        """Where all revisions of a repo have their files there."""
+        return f"{self.url}/{repo.kind.place}{repo.id}/resolve/"
+
+
+def encode_held(roots: Iterable[Sha256]) -> bytes:
+    """What a replica has of a repo."""
+    return json.dumps({"format": _FORMAT, "roots": sorted(roots)}, separators=(",", ":")).encode() + b"\n"
+
+
+def decode_held(body: bytes) -> frozenset[Sha256]:
+    """DocumentError for anything else; NewerFormat for one of another format."""
+    try:
+        known = json.loads(body.decode())
+        if whole(known["format"]) != _FORMAT:
+            raise NewerFormat(f"roots at a replica of format {known['format']}: a newer mirror-sync wrote it")
+        return frozenset(Sha256(text(root)) for root in known["roots"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DocumentError(f"not the roots at a replica: {in_brief(error)}") from error
 
 
 class ReplicaState(StrEnum):

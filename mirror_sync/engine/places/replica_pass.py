@@ -31,6 +31,7 @@ from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, STATUS, ReplicaMark, ReplicaStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.context import RunContext, Target
+from mirror_sync.engine.places.held_records import HeldRecords
 from mirror_sync.engine.places.tree_copy import COPIERS, TreeCopy
 from mirror_sync.engine.published import change_refs, only_from, put_document, read_refs
 from mirror_sync.engine.transfer.file_transfer import Transfer
@@ -63,12 +64,15 @@ _FILLING = "filling"  # and that by which blobs are there that somebody else has
 
 @dataclass(frozen=True, slots=True)
 class Replicated:
-    """A target with one of its replicas. `memory`: what this machine remembers to have copied there."""
+    """A target with one of its replicas. `memory`: what this machine remembers to have copied there. `fronted`: readers
+    of the target are led to a front over the replica, too.
+    """
 
     main: Target
     replica: Target
     memory: ReadCache
     name: str
+    fronted: bool = False
 
     @property
     def status(self) -> ReplicaStatus:
@@ -103,6 +107,7 @@ class ReplicaPass:
         self._context, self._places, self._sure, self._anew, self._pruned = context, places, sure or anew, anew, pruned
         self._main, self._replica, self._memory = places.main.store, places.replica, places.memory
         self._store = places.replica.store
+        self._held = HeldRecords(self._main, self._memory, places.name, told=places.fronted)
         self._began = context.now()
         self._status = places.status
         self._problems: list[str] = []
@@ -137,9 +142,13 @@ class ReplicaPass:
     def _pass(self) -> None:
         copy = self._copy_word()
         trusting = not self._anew and not self._memory.recall(_FILLING, "") and self._mark_is(copy)
+        if not trusting or (self._held.is_due and not self._places.fronted):
+            self._held.clear()
+        elif self._held.is_due:
+            self._held.begin()
         site = {stat.key: stat for stat in self._main.list(SITE)}
         looked = _version_of_feed(site)
-        if self._sure or not trusting or not looked or not self._looked_lately(looked):
+        if self._sure or not trusting or self._held.is_due or not looked or not self._looked_lately(looked):
             self._repos(trusting=trusting)
             if self._problems:
                 return
@@ -188,6 +197,20 @@ class ReplicaPass:
                 self._each(found, partial(self._repo, tree, found, stat))
                 self._tell(replace(self._status, copied_blobs=tree.blobs, copied_bytes=tree.bytes))
         self._small({key: stat for key, stat in changed.items() if not is_refs(key)}, trusting=trusting)
+        if self._held.is_due and not self._problems:
+            if trusting:  # else each of them was gone through just now
+                self._tell_held()
+            self._held.completed()
+
+    def _tell_held(self) -> None:
+        """Of each repo, as those have no record that were copied before anybody was led to the replica."""
+        listed = [stat.key for stat in self._main.list(HUB) if is_refs(stat.key)]
+        for some in batches(listed, _AT_ONCE):
+            self._context.go_on()
+            for name, (_, body) in self._memory.recall_all([f"{_LEDGER}{key}" for key in some]).items():
+                repo = repo_of(name.removeprefix(_LEDGER))
+                if repo is not None and body:
+                    self._held.hold(repo, Refs.decode(body))
 
     def _changed_refs(self, *, trusting: bool) -> dict[str, Stat]:
         """What lies below hub/ in the target in another version than was copied; all of it where nothing is trusted.
@@ -270,9 +293,11 @@ class ReplicaPass:
                 body, before = read_refs_json(self._main, repo), body
                 if body != before:  # somebody published, or took it down, while it was copied
                     continue
+                self._held.keep_only(repo, old, Refs.decode(body))
                 self._put_refs(repo, body)
             elif self._anew:
                 tree.bring(repo, Refs(), Refs.decode(body))
+            self._held.hold(repo, Refs.decode(body))
             again = read_refs_json(self._main, repo) if there != body else body
             if again == body:
                 self._memory.remember(f"{_LEDGER}{key}", _version(stat), body)
@@ -317,6 +342,7 @@ class ReplicaPass:
             left = Document.of(encode_withdrawn(named)) if named else None
             if left is not None:
                 put_document(self._store, left)
+            self._held.forget(repo)
             buried = now.with_tombstone(refs.tombstone, None if left is None else left.digest)
             change_refs(self._replica, repo, only_from(now, buried))
         raise StoreUnavailable("the replica does not show that it is taken down, though it was put again and again")

@@ -230,12 +230,15 @@ class JoinedSlices:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`length` is the Content-Length, in bytes; a HEAD has the same and no body. Not `sized`: it has none."""
+    """`length` is the Content-Length, in bytes; a HEAD has the same and no body. Not `sized`: it has none. `links`:
+    more headers Link, as aria2 reads one link of a header.
+    """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | BlobSlice | JoinedSlices = b""
     sized: bool = True
+    links: tuple[str, ...] = ()
 
     @property
     def length(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -25,7 +26,7 @@ from mirror_sync.front.hub.conditions import content, is_current
 from mirror_sync.front.hub.doorkeeper import unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest, decoded
 from mirror_sync.front.hub.hub_lists import RepoListRequest
-from mirror_sync.front.hub.metalinks import described_by
+from mirror_sync.front.hub.metalinks import described_by, duplicates
 from mirror_sync.front.hub.protocol import FIELDS, GET, POST, Answering, NotOffered, Protocol, Route
 from mirror_sync.front.hub.served import Opened, Served, Unanswered
 
@@ -201,7 +202,8 @@ class HubApi:
             # Never for what is not there: who only asks whether a file exists follows no redirect, and believes it
             location = f"/{fields['place']}{fields['id']}/resolve/{opened.commit}/{fields['path']}"
             return asked.redirected(location, _named(opened.headers))
-        return blob_of(asked, opened, path, file, described_by(asked.raw_path, fields, opened.commit))
+        answer = blob_of(asked, opened, path, file, described_by(asked.raw_path, fields, opened.commit))
+        return replace(answer, links=duplicates(self._served, opened, fields))
 
     def _raw(self, asked: FrontRequest, fields: Fields) -> Answer:
         """A file as git keeps it: of one in LFS the pointer, which is made anew and proved by its git id."""

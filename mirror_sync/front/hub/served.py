@@ -15,6 +15,7 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
+from mirror_sync.domain.outcome.replicas import ReplicaFront
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
@@ -78,7 +79,7 @@ class Served:
     `access`: who may read what; `tokens`: readers may have some. `caching`: how long others may keep an answer.
     `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
     kernels clients are told to trust. `desk`: who is asked about what is not here, None for nobody; `miss` as
-    front.miss has it.
+    front.miss has it. `replicas`: those with fronts of their own, the best first.
     """
 
     store: Store
@@ -94,6 +95,7 @@ class Served:
     torrents: TorrentOptions = TorrentOptions()
     desk: Asks | None = None
     miss: str = "404"
+    replicas: tuple[ReplicaFront, ...] = ()
 
     def open(self, fields: Fields) -> Opened:
         """The snapshot that `rev` of a repo leads to. Refusal, Elsewhere, StoreError, DocumentError."""
@@ -157,6 +159,11 @@ class Served:
         if refs.tombstone is not None:
             return Tombstone.decode(self.snapshots.document(refs.tombstone)).closed
         return self.snapshots.is_closed(refs)
+
+    def elsewhere(self, repo: Repo, opened: Opened) -> list[str]:
+        """Where the files of a snapshot are, too: an address each, up to the path, of the replicas that have it."""
+        held = (one for one in self.replicas if self.snapshots.is_held(one.name, repo, opened.digest))
+        return [f"{one.files_of(repo)}{opened.commit}/" for one in held]
 
     def shards(self, root: Root) -> ReadShard:
         """What reads the listing of a snapshot."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.content import alias
-from mirror_sync.domain.content.keys import alias_key, withdrawn_key
+from mirror_sync.domain.content.keys import alias_key, replica_key, withdrawn_key
 from mirror_sync.domain.content.refs import CLOSED, Refs
 from mirror_sync.domain.content.snapshot import Root, description
 from mirror_sync.domain.content.tombstone import decode_withdrawn
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, ReplicaMark
+from mirror_sync.domain.outcome.replicas import LARGEST_MARK, MARK, ReplicaMark, decode_held
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.front.hub.listing import count
@@ -60,6 +60,7 @@ class Snapshots:
         self._closed: ByteLru[Sha256, bool] = ByteLru(document_bytes // 24)
         self._counts: ByteLru[Sha256, int] = ByteLru(document_bytes // 24)
         self._withdrawn: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
+        self._held: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
         self._as_of: tuple[float, str] = -math.inf, ""
 
     def as_of(self) -> str:
@@ -162,6 +163,20 @@ class Snapshots:
             cached = now + self._refs_seconds, listed
             self._withdrawn.put(key, cached, _OVERHEAD * (1 + len(listed)))
         return digest in cached[1]
+
+    def is_held(self, replica: str, repo: Repo, root: Sha256) -> bool:
+        """Whether a replica is known to have a snapshot, as it was told at most `refs_seconds` ago; no answer fails for
+        that.
+        """
+        now, key = self._clock(), replica_key(replica, repo)
+        cached = self._held.get(key)
+        if cached is None or now >= cached[0]:
+            held = frozenset[Sha256]()
+            with suppress(StoreError, DocumentError):
+                held = decode_held(read_all(self._store, key, MAX_DOCUMENT))
+            cached = now + self._refs_seconds, held
+            self._held.put(key, cached, _OVERHEAD + _DECODED * 64 * len(held))
+        return root in cached[1]
 
     def _alias(self, repo: Repo) -> Repo | None:
         now, key = self._clock(), alias_key(repo)

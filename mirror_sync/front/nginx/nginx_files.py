@@ -31,6 +31,7 @@ from mirror_sync.domain.doors.oci_documents import OCI_MANIFEST
 from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
+from mirror_sync.domain.outcome.replicas import ReplicaFront
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
@@ -129,6 +130,7 @@ class NginxOptions:
     together; None: no images. All that is asked at `s3_listen` is asked of S3's. `kernel_publishers`: whose kernels
     clients are told to trust. `cors`: whose pages may read.
     `desk`: where the daemon is asked about what is not here, None for nowhere.
+    `replicas`: those with fronts of their own, the best first.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
     `tls`: TLS and HTTP/2 in place of plain HTTP. `limits`: how much one reader may ask. `caching`: how long others may
     keep an answer. `resolvers`: see `described`. `variable`: where nginx writes; None: as `Variable.beside` says.
@@ -147,6 +149,7 @@ class NginxOptions:
     kernel_publishers: frozenset[str] = frozenset()
     torrents: TorrentOptions = TorrentOptions()
     desk: DeskOptions | None = None
+    replicas: tuple[ReplicaFront, ...] = ()
     layers: str | None = None
     s3_listen: tuple[str, int] | None = None
     cors: Cors = ANY
@@ -284,6 +287,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
     return {
         "public_url": _public(options.public_url),
         "said": answers.SAID,
+        "replicas": [{"name": one.name, "url": _public(one.url)} for one in options.replicas],
         "prefix": answers.PREFIX,
         "protocols": PROTOCOLS,
         "constants": {protocol.name: protocol.constants for protocol in PROTOCOLS if protocol.constants},
@@ -388,6 +392,8 @@ def _misses(desk: DeskOptions | None) -> dict[str, Any]:
         "target": "" if desk is None else desk.target,
         "mode": "404" if desk is None else desk.mode,
         "modes": missed.MODES,
+        "other": missed.OTHER,
+        "in_modes": missed.IN_MODES,
         "nobody": missed.NOBODY,
         "passed": PASSED,
         "longest": LONGEST,
@@ -477,6 +483,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "binary": answers.BINARY,
         "oci_manifest": OCI_MANIFEST,
         "layers": _layers(options),
+        "replicas": list(range(len(options.replicas))),
         "hidden": _HIDDEN,
         "for_daemon": _FOR_DAEMON,
         "desk": None

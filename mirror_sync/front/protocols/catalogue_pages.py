@@ -20,7 +20,7 @@ from mirror_sync.front.hub.served import Served, Unanswered
 from mirror_sync.ports.store import read_all
 
 _ASSETS = "assets/"
-_FIELDS = FIELDS | {"page": f"(?:(?:list|models|datasets|spaces|kernels|assets)/{PART}|[a-z]+\\.(?:html|json))?"}
+_FIELDS = FIELDS | {"page": f"(?:(?:list|models|datasets|spaces|kernels|assets)/{PART}|[a-z]+\\.(?:html|json|atom))?"}
 
 
 class CataloguePages:

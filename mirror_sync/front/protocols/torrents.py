@@ -1,4 +1,4 @@
-"""Torrents of what is mirrored, whose web seed is the mirror itself.
+"""Torrents of what is mirrored, whose web seeds are the mirror itself and its replicas.
 
     /-/torrents/<kind>s/<id>/<revision>.torrent   a commit; its files are at their own addresses (BEP 19)
     /-/torrents/whitelist                         the infohashes of all that everybody may read, for a tracker
@@ -57,8 +57,9 @@ class Torrents:
         closed = repo is not None and self._served.is_closed(repo)
         public = repo is not None and self._served.access.is_public(repo, closed=closed)
         options = self._served.torrents
+        replicas = [] if repo is None else self._served.elsewhere(repo, opened)
         around = around_info(
-            files_at(asked, fields),
+            [files_at(asked, fields), *(place.removesuffix(f"{opened.commit}/") for place in replicas)],
             options.trackers if public else (),
             private=options.private or not public,
         )

@@ -26,7 +26,7 @@ from mirror_sync.domain.access.reader_limits import UNLIMITED, ReaderLimits, cou
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
-from mirror_sync.domain.outcome.replicas import PUBLISHED_HEADER
+from mirror_sync.domain.outcome.replicas import PUBLISHED_HEADER, ReplicaFront
 from mirror_sync.errors import DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, JoinedSlices, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
@@ -67,6 +67,7 @@ class ServeOptions:
     `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
     kernels clients are told to trust. `s3_port`: all that is asked there is asked of the S3 door.
     `desk`: where the daemon is asked about what is not here, None for nowhere.
+    `replicas`: those with fronts of their own, the best first.
     """
 
     public_url: str | None = None
@@ -83,6 +84,7 @@ class ServeOptions:
     torrents: TorrentOptions = TorrentOptions()
     s3_port: int | None = None
     desk: DeskOptions | None = None
+    replicas: tuple[ReplicaFront, ...] = ()
 
 
 _DEFAULTS = ServeOptions()
@@ -113,6 +115,7 @@ def make_app(
         torrents=options.torrents,
         desk=None if options.desk is None else DaemonDesk(options.desk),
         miss="404" if options.desk is None else options.desk.mode,
+        replicas=options.replicas,
     )
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)
@@ -167,7 +170,7 @@ class _Front(BaseRoute):
             client = self._mounted.door.client(peer, request.headers.get("x-forwarded-for", ""))
             asked, paced = await self._turn(request.scope, replace(asked, client=client), held)
             answer = await self._threads.run(partial(self._answer, request.scope, asked))
-            return await self._response(asked, answer, paced)
+            return _linked(await self._response(asked, answer, paced), answer)
         except Refusal as refusal:
             return self._refused(request, asked, refusal)
         except (StoreError, DocumentError) as error:
@@ -222,6 +225,12 @@ class _Front(BaseRoute):
             return StreamingResponse(joined, answer.status, _headers(answer))
         stream = await BlobStream.open(self._threads, self._store, answer.body)
         return BlobResponse(stream, answer.length, answer.status, _headers(answer), paced)
+
+
+def _linked(response: Response, answer: Answer) -> Response:
+    for link in answer.links:
+        response.headers.append("Link", link)
+    return response
 
 
 def _plain(method: str, answer: Answer) -> Response:

@@ -184,6 +184,9 @@ function sendBlob(r, blob) {
     v.blob_size = blob.linked || blob.sized ? String(blob.size) : '';
     v.blob_proof = blob.linked ? proofOf(blob) : '';
     v.blob_described = blob.described || '';
+    (blob.duplicates || []).forEach((link, at) => {
+        v['blob_duplicate_' + at] = link;
+    });
     v.as_of = isImmutable(blob.caching) ? '' : v.as_of;
     r.internalRedirect(blob.location);
 }
@@ -219,14 +222,21 @@ function blobHeaders(blob) {
     if (blob.described) {
         headers.Link = blob.described;
     }
+    if (blob.duplicates && blob.duplicates.length) {  // a header each, as aria2 reads one link of a header
+        headers.Link = (blob.described ? [blob.described] : []).concat(blob.duplicates);
+    }
     return Object.assign(headers, blob.more || {});
 }
 
 // What the location of pinned files needs to know of a blob.
 function pointerHeaders(blob) {
-    return {'X-Blob-Digest': blob.digest, 'X-Blob-Etag': blob.etag, 'X-Blob-Type': blob.type,
+    const links = {};
+    (blob.duplicates || []).forEach((link, at) => {
+        links['X-Blob-Duplicate-' + at] = link;
+    });
+    return Object.assign(links, {'X-Blob-Digest': blob.digest, 'X-Blob-Etag': blob.etag, 'X-Blob-Type': blob.type,
             'X-Blob-Commit': blob.commit, 'X-Blob-Caching': blob.caching, 'X-Blob-Size': String(blob.size),
-            'X-Blob-Proof': proofOf(blob), 'X-Blob-Described': blob.described || ''};
+            'X-Blob-Proof': proofOf(blob), 'X-Blob-Described': blob.described || ''});
 }
 
 // The head of a blob of `size` bytes; null: it says none.

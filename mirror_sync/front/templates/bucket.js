@@ -71,6 +71,11 @@ function refsKey(kinds, id) {
     return 'hub/' + kinds + '/' + id.replace('/', '--') + '/refs.json';
 }
 
+// What a replica is known to have of a repo.
+function held(r, replica, kinds, id) {
+    return read(r, 'replicas/' + replica + '/' + kinds + '/' + id.replace('/', '--') + '.json');
+}
+
 // The id that another one, in other letters or from former days, stands for; null when nothing says so.
 async function alias(r, kinds, id) {
     const key = 'hub/' + kinds + '/' + id.toLowerCase().replace('/', '--') + '/alias.json';
@@ -101,4 +106,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, bytes, document, read, refs, refsAnew, saidMissing, siteTag };
+export default { alias, bytes, document, held, read, refs, refsAnew, saidMissing, siteTag };

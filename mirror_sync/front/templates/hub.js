@@ -146,8 +146,22 @@ async function file(r, fields) {
     if (r.method === 'HEAD' && !opened.pinned) {
         redirectToCommit(r, fields, opened);
     } else {
-        answers.sendBlob(r, Object.assign(blobOf(opened, path, entry), {described: describedBy(r, fields, opened)}));
+        const links = await linksOf(r, fields, opened);
+        answers.sendBlob(r, Object.assign(blobOf(opened, path, entry), links));
     }
+}
+
+// Where a file is told of, and where it is, too.
+async function linksOf(r, fields, opened) {
+    const urls = await atReplicas(r, fields, opened), form = tables.OF.metalinks.DUPLICATE;
+    return {described: describedBy(r, fields, opened),
+            duplicates: urls.map((url, at) => form.replace('{url}', () => url).replace('{priority}', String(at + 1)))};
+}
+
+async function atReplicas(r, fields, opened) {
+    const places = await snapshots.elsewhere(r, fields, opened);
+    const path = requests.decoded(fields.path).split('/').map(encodeURIComponent).join('/');
+    return places.map((place) => place + path);
 }
 
 // The header that leads from a file to its Metalink, '' where its path would not stand in one: metalinks.py.
@@ -217,8 +231,9 @@ function redirectToCommit(r, fields, opened) {
 async function pinnedFile(r, fields) {
     const opened = await snapshots.open(r, fields);
     const path = requests.decoded(fields.path), entry = await fileEntry(r, opened, path);
-    return Object.assign(blobOf(opened, path, entry), {described: describedBy(r, fields, opened)});
+    const links = await linksOf(r, fields, opened);
+    return Object.assign(blobOf(opened, path, entry), links);
 }
 
-export default { blobOf, fileEntry, infoTag, infoText, pointers: {file: pinnedFile, repo: told, revision: told},
+export default { atReplicas, blobOf, fileEntry, infoTag, infoText, pointers: {file: pinnedFile, repo: told, revision: told},
                  routes: {harnesses, whoami, organization, listed, refs, auth_check, xet_token, repo, revision, commits, tree, paths_info, file, raw} };

@@ -227,6 +227,25 @@ async function open(r, fields) {
     return {commit, digest, root, pinned: revision === commit};
 }
 
+// Where the files of a snapshot are, too: an address each, up to the path, of the replicas that are known to have it. No
+// answer fails for that.
+async function elsewhere(r, fields, opened) {
+    const repo = named(fields), found = [];
+    for (let i = 0; repo !== null && i < tables.REPLICAS.length; i++) {
+        const place = (repo.kinds === 'models' ? '' : repo.kinds + '/') + repo.id + '/resolve/' + opened.commit + '/';
+        try {
+            const text = await bucket.held(r, tables.REPLICAS[i].name, repo.kinds, repo.id);
+            const told = text === null ? null : JSON.parse(text);
+            if (told !== null && told.format === 1 && told.roots.indexOf(opened.digest) >= 0) {
+                found.push(tables.REPLICAS[i].url + '/' + place);
+            }
+        } catch (error) {
+            r.warn('nobody can tell what replica ' + tables.REPLICAS[i].name + ' has: ' + error.message);
+        }
+    }
+    return found;
+}
+
 function isCommit(revision) {
     return COMMIT.test(revision);
 }
@@ -268,5 +287,5 @@ function named(fields) {
     return fields.id !== undefined && REPO_ID.test(fields.id) ? {kinds, id: fields.id} : null;
 }
 
-export default { closing, commitOf, counted, counts, described, documentsOf, entryOf, expectUntaken, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit,
+export default { closing, commitOf, counted, counts, described, documentsOf, elsewhere, entryOf, expectUntaken, isClosed, isCommit, isThere, leadsTo, meant, named, open, ourCommit,
                  read, refsOf, resume, rootOf, shard, shown };

@@ -16,7 +16,9 @@ async function torrent(r, fields) {
     const opened = await snapshots.open(r, fields), digest = await infoOf(r, opened, fields);
     const refs = await snapshots.refsOf(r, fields);
     const closed = await snapshots.isClosed(r, refs);
-    const around = aroundInfo(requests.origin(r) + (fields.kinds === 'models' ? '/' : '/' + fields.kinds + '/') + fields.id + '/resolve/',
+    const own = requests.origin(r) + (fields.kinds === 'models' ? '/' : '/' + fields.kinds + '/') + fields.id + '/resolve/';
+    const replicas = await snapshots.elsewhere(r, fields, opened);
+    const around = aroundInfo([own].concat(replicas.map((place) => place.slice(0, -opened.commit.length - 1))),
                               access.isPublic(fields.kinds, fields.id, closed));
     const etag = '"' + digest.slice(0, 32) + '-' + hashed(around.join('')).slice(0, 16) + '"';
     const headers = Object.assign({'Content-Type': OWN.MEDIA_TYPE, ETag: etag}, answers.settled(opened));
@@ -44,12 +46,13 @@ async function infoOf(r, opened, fields) {
 
 // What stands before an info dictionary without its end, and from there on. Of what is not for everybody the torrent is
 // private and names no tracker.
-function aroundInfo(seed, isPublic) {
+function aroundInfo(seeds, isPublic) {
     const trackers = isPublic ? tables.TORRENTS.trackers : [], several = trackers.length > 1;
     const announce = trackers.length ? '8:announce' + text(trackers[0]) : '';
     const tier = several ? '13:announce-listll' + trackers.map(text).join('') + 'ee' : '';
     const end = (tables.TORRENTS.private || !isPublic ? PRIVATE : '') + 'e';
-    return ['d' + announce + tier + '4:info', end + '8:url-list' + text(seed) + 'e'];
+    const listed = seeds.length > 1 ? 'l' + seeds.map(text).join('') + 'e' : text(seeds[0]);
+    return ['d' + announce + tier + '4:info', end + '8:url-list' + listed + 'e'];
 }
 
 function text(said) {

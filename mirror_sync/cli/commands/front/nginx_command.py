@@ -62,6 +62,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         kernel_publishers=frozenset(front.kernel_publishers),
         torrents=front.torrent_options,
         desk=desk_of(settings, name),
+        replicas=settings.fronts_beside(name),
         layers=front.layers,
         s3_listen=None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),

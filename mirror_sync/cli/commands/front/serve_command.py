@@ -72,6 +72,7 @@ def serve(
         kernel_publishers=frozenset(front.kernel_publishers),
         torrents=front.torrent_options,
         desk=desk_of(settings, name),
+        replicas=settings.fronts_beside(name),
         s3_port=None if front.s3_listen is None else front.s3_listen.port,
     )
     cores = 1 if settings.edge else len(os.sched_getaffinity(0))

@@ -44,6 +44,7 @@ def _told(done: Promotion, path: str) -> list[str]:
         have += f", with all that {old} had published up to {done.published or 'an unknown time'}"
     if done.dry_run:
         return [f"{have}. It could become the target; nothing was changed."]
+    fronted = [f"  5. readers were led to the front of {new}, too: if {old} has one, write its front: beside its name"]
     return [
         f"{have}. In {path} it is the target now, and {old} its replica.",
         "What is left to do:",
@@ -51,5 +52,6 @@ def _told(done: Promotion, path: str) -> list[str]:
         f"  2. on each front of {new}: mirror-sync front nginx --target {new}, and nginx -s reload; or restart serve",
         f"  3. let the name that readers use lead to the front of {new} (DNS: its time to live is how long that takes)",
         "  4. other machines that publish: the same jobs.yaml, before their next run",
+        *(fronted if done.fronted else ()),
         f"The next run publishes into {new}, and copies to {old} as soon as that answers.",
     ]
