@@ -36,12 +36,14 @@ _SHARED = re.compile(  # the machine's folders: nobody gives them to a single us
 )
 
 
-def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = False) -> None:
+def become_owner(
+    folder: Path, targets: Iterable[Path] = (), *, reading: bool = False, for_good: bool = True
+) -> None:
     """Where root looks after somebody else's state folder: be that user from here on, so that nothing of root's stays.
 
     Before it is there, the owner is that of a directory target, else of the nearest folder above; root goes on where
     the folders in the target are another's, which its owner may be shut out of. It is made then where that user could
-    not, unless only `reading`. UsageError where root cannot become the owner, as in a container without the privilege,
+    not, unless only `reading`. `for_good`: nothing leads back, else `become_root_again` does. UsageError where root cannot become the owner, as in a container without the privilege,
     for somebody else's link, and for a state folder of root's own that everybody may write into: a link there would
     have root overwrite any file.
     """
@@ -67,12 +69,18 @@ def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = 
             _make_for(folder, found.st_uid, group)
         os.setgroups(groups)
         os.setresgid(group, group, group)
-        os.setresuid(found.st_uid, found.st_uid, found.st_uid)
+        os.setresuid(found.st_uid, found.st_uid, found.st_uid if for_good else 0)
     except OSError as error:
         owner = _user(found.st_uid)
         said = f"{whose(standing)}, and root cannot become {owner} here ({error.strerror}): run it as {owner}"
         raise UsageError(said) from error
     os.environ["HOME"] = home
+
+
+def become_root_again() -> None:
+    """After `become_owner`, where that was not for good; else nothing changes. No thread may be at work."""
+    if 0 in os.getresuid():
+        os.seteuid(0)
 
 
 def bar_to_program() -> str:

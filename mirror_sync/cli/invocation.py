@@ -21,7 +21,7 @@ from mirror_sync.domain.audit_record import Actor, ActorKind
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.log.log import Format, LineWriter, LogStyle, in_color, start_log
 from mirror_sync.observe.redaction import Redaction, json_shown, lines_shown
-from mirror_sync.owners import bar_to_program, become_owner
+from mirror_sync.owners import bar_to_program, become_owner, become_root_again
 
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
@@ -70,7 +70,7 @@ class Invocation:
         self.redaction.learn(settings.secrets)
         return settings
 
-    def owned(self, *, reading: bool = False) -> Settings:
+    def owned(self, *, reading: bool = False, for_good: bool = True) -> Settings:
         """Read jobs.yaml as whoever we are; from now on we are the owner of its state folder. See `settings`.
 
         UsageError where root cannot become that owner, or where that one cannot read the program.
@@ -80,7 +80,7 @@ class Invocation:
         settings = self.settings()
         roots = [target.root for target in settings.targets.values() if isinstance(target, DirectoryTarget)]
         begun_as = os.geteuid()
-        become_owner(settings.state_dir, roots, reading=reading)
+        become_owner(settings.state_dir, roots, reading=reading, for_good=for_good)
         if os.geteuid() != begun_as and (bar := bar_to_program()):
             raise UsageError(f"root goes on as the owner of {settings.state_dir}, who cannot read this program: {bar}")
         return settings
@@ -91,19 +91,21 @@ class Invocation:
         start_log(LogStyle(options.log_format, level, options.debug), self.lines, self.redaction)
 
     @contextmanager
-    def mirror(self, doing: str | None = "", *, reading: bool = False) -> Iterator[Mirror]:
+    def mirror(self, doing: str | None = "", *, reading: bool = False, for_good: bool = True) -> Iterator[Mirror]:
         """The mirror that jobs.yaml describes; a first Ctrl-C stops it cleanly, a second one at once.
 
         `doing` is what a terminal shows until there are figures; None shows no progress at all.
-        `reading`: for the verbs that change nothing.
+        `reading`: for the verbs that change nothing. Not `for_good`: whoever called is who goes on behind it.
         """
         from mirror_sync.observe.tally import Tally
         from mirror_sync.wiring.program import Mirror
 
         self.start_log()
-        settings = self.owned(reading=reading)
+        settings = self.owned(reading=reading, for_good=for_good)
         tally = Tally()
         with ExitStack() as stack:
+            if not for_good:
+                stack.callback(become_root_again)
             mirror = Mirror(settings, (self._log(), tally), self.stop, self.redaction.rotate, reading=reading)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))

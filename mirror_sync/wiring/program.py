@@ -239,7 +239,7 @@ class Mirror:
         return Replicas(self.settings, self._context, places, lambda: self.history)
 
     def promote_replica(self, name: str, *, without: bool = False, dry_run: bool = False) -> Promotion:
-        """Let a replica and its target change places. See `PromoteReplica`."""
+        """Make a replica ready to become the target. See `PromoteReplica`."""
         from mirror_sync.app.places.promoting_replica import PromoteReplica
 
         return PromoteReplica(self.settings.path, self._context, self.replicas)(name, without=without, dry_run=dry_run)

@@ -74,6 +74,25 @@ def test_root_follows_no_link_of_somebody_else_to_a_state_folder(theirs: Program
     assert not [*elsewhere.iterdir()]
 
 
+def test_root_promotes_a_replica_in_a_jobs_yaml_of_its_own_and_leaves_nothing_else(theirs: Program) -> None:
+    """As the package has it: /etc/mirror-sync is root's, the state folder and the target are the daemon's."""
+    etc, far = theirs.folder / "etc", theirs.folder / "far"
+    for folder, owner in ((etc, 0), (far, SOMEBODY)):
+        folder.mkdir(mode=0o755)
+        os.chown(folder, owner, owner)
+    replica = 'url: "file://FOLDER/mirror", replicas: [{name: far, url: "file://FOLDER/far"}]'
+    jobs = theirs.write(CONFIG.replace('url: "file://FOLDER/mirror"', replica), "etc/jobs.yaml")
+    text = jobs.read_text(encoding="utf-8").replace("state_dir: state", f"state_dir: {theirs.folder}/state")
+    jobs.write_text(text, encoding="utf-8")
+    assert theirs("-c", "etc/jobs.yaml", "sync", "good").code == 0
+    done = theirs("-c", "etc/jobs.yaml", "target", "promote", "far")
+    assert done.code == 0, done
+    assert "is the target now" in done.out
+    assert jobs.read_text(encoding="utf-8").count("far:") == 1
+    assert owners(etc) == {0}
+    assert owners(theirs.folder / "state", theirs.folder / "mirror", far) == {SOMEBODY}
+
+
 @pytest.mark.parametrize("command", [["sync"], ["status"], ["plan"], ["verify"], ["pause", "good"]], ids=" ".join)
 def test_root_becomes_the_owner_of_the_state_folder(theirs: Program, command: list[str]) -> None:
     assert theirs(*command).code in (0, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mirror_sync.app.places.replicating import Replicas
-from mirror_sync.config.promoted_target import expect_promotable, promote_in_file
+from mirror_sync.config.promoted_target import expect_promotable
 from mirror_sync.domain.job.targets import Replica
 from mirror_sync.domain.outcome.replicas import MARK
 from mirror_sync.engine.context import RunContext
@@ -38,7 +38,7 @@ class PromoteReplica:
         self._path, self._context, self._replicas = path, context, replicas
 
     def __call__(self, name: str, *, without: bool = False, dry_run: bool = False) -> Promotion:
-        """Look whether the replica has all, and let them change places in jobs.yaml.
+        """Look whether the replica has all, and make it ready; what is left is `promote_in_file`.
 
         `without`: the target is lost, and so is what the replica has not. UsageError where something would be lost, or
         jobs.yaml cannot be changed; StoreError for a replica that does not answer.
@@ -55,7 +55,6 @@ class PromoteReplica:
         if not dry_run:
             # first: a replica without its mark gets it again, a target with one would say for ever that it is late
             self._replicas.places(target, replica).replica.store.delete([MARK])
-            promote_in_file(self._path, target, replica.name)
         fronted = replica.front is not None
         return Promotion(target, replica.name, report.repos, published, without, dry_run, fronted)
 

@@ -29,9 +29,14 @@ def promote(
     It copies what is missing, compares both, changes jobs.yaml in place, and says what is left to do at fronts and in
     DNS. Where the replica has not all, nothing is changed.
     """
-    with invocation.mirror("comparing") as mirror:
+    from mirror_sync.config.promoted_target import promote_in_file
+
+    # as the owner of the state folder; jobs.yaml is the operator's, who may be root
+    with invocation.mirror("comparing", for_good=False) as mirror:
         done = mirror.promote_replica(replica, without=without_old, dry_run=dry_run)
         path = mirror.settings.path
+    if not dry_run:
+        promote_in_file(path, done.target, done.replica)
     invocation.print("\n".join(_told(done, str(path))))
 
 
