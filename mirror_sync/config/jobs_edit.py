@@ -67,7 +67,7 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
     """Write jobs.yaml anew with one repo more in a job; owner and mode stay. Returns what it says now.
 
     ConfigError where the edited text has faults, or the file has by now; UsageError where the job is none, names the
-    repo already, or cannot be edited; OSError. Nothing has changed then.
+    repo already, names none by itself (`select`, `variants`), or cannot be edited; OSError. Nothing has changed then.
     """
     path = settings.path.resolve()
     with alone_at(path):
@@ -78,6 +78,12 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
             raise UsageError(f"{path.name} has no job {job!r}; it has: {names}")
         if found.denied_by(repo) is not None:
             raise UsageError(f"{denials([found], repo)}; take that out first")
+        if found.ranking is not None:
+            finds = "variants find" if isinstance(found.ranking, Variants) else "select finds"
+            raise UsageError(
+                f"job {job} takes what its {finds}, "
+                f"and its limits or rules may leave {repo} out at any run: grant it to a job with repos, which names it"
+            )
         if found.names(repo):
             raise UsageError(f"job {job} names {repo} already: mirror-sync sync {job} --repo {repo} brings it")
         with path.open("rb") as file:

@@ -42,6 +42,7 @@ from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, 
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
+from mirror_sync.front.misses.missed import IN_MODES, MODES
 from mirror_sync.front.protocols.s3_addresses import PRESIGNED
 from mirror_sync.logger import Logger
 from mirror_sync.net.transport import Transport
@@ -224,11 +225,13 @@ class MissDesk:
 
     def take(self, settings: Settings, mirror: AskedMirror) -> None:
         """From now on these settings hold."""
-        if self._current is None or self._current[0].state_dir != settings.state_dir:
-            wishes = Wishes(settings.state_dir)
-        else:
-            wishes = self._current[2]
-        self._current = settings, mirror, wishes
+        former = self._current
+        if former is not None and former[0].state_dir == settings.state_dir:
+            self._current = settings, mirror, former[2]
+            return
+        self._current = settings, mirror, Wishes(settings.state_dir)
+        if former is not None:
+            former[2].close()
 
     def learn(self, job: str, repos: Collection[Repo] | None, came: Came) -> None:
         """A run of a job has ended: what was waited for is there now, or is not."""
@@ -261,8 +264,9 @@ class MissDesk:
         }
         if asked.what == "form":
             return self._wished(settings, mirror, wishes, asked, repo)
-        known = settings.front.miss in answers and (asked.what != "page" or settings.front.miss == "ask")
-        return answers[settings.front.miss]() if known else _SAID_NOTHING
+        mode = settings.front.miss
+        known = mode in answers and mode in IN_MODES.get(asked.what, MODES)
+        return answers[mode]() if known else _SAID_NOTHING
 
     # ---- wishes
 

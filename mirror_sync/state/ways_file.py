@@ -99,9 +99,12 @@ class WaysCounter:
 
 
 def kept_ways(folder: Path) -> Ways:
-    """What was written down last; nothing where nothing was, or what cannot be read."""
-    with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    """What was written down last; nothing where nothing was, or what nobody wrote. OSError where it cannot be read."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        try:
+            kept = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return Ways()
         roads = {
             str(job): RoadBytes(
                 iso_utc(datetime.fromisoformat(one["since"]).astimezone(UTC)),

@@ -97,13 +97,6 @@ class Wishes:
         row = (target, repo.kind.value, repo.id, verdict, outcome)
         self._file.tell(lambda connection: connection.execute(_JUDGE, row))
 
-    def verdict(self, target: str, repo: Repo) -> tuple[str, str] | None:
-        """What is kept of that: the line and the word. None for nothing."""
-        where = (target, repo.kind.value, repo.id)
-        question = "SELECT verdict, outcome FROM verdicts WHERE target = ? AND kind = ? AND id = ?"
-        found = self._file.ask(lambda connection: connection.execute(question, where).fetchone())
-        return None if found is None else (found[0], found[1])
-
     def all(self, target: str | None = None) -> tuple[RepoWish, ...]:
         """All wishes, or those of a target."""
         return self._file.ask(lambda connection: tuple(_read(connection, target)))

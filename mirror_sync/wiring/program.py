@@ -389,7 +389,7 @@ class Mirror:
         return {} if context is None else {name: source.speeds() for name, source in context.sources.items()}
 
     def ways(self) -> Ways:
-        """By which ways files came, as the runs of this machine have written it down."""
+        """By which ways files came, as the runs of this machine have written it down. OSError."""
         return kept_ways(self.settings.state_dir)
 
     def probe(self, target: str) -> bool:

@@ -13,7 +13,7 @@ from tests.contract.targets import settled
 from tests.contract.world import WEIGHTS, World
 from tests.front.mirrors import Mirror, Reply
 
-_MOVING = ("text/html", "application/x-bittorrent", "application/metalink4")
+_MOVING = ("text/html", "application/atom+xml", "application/x-bittorrent", "application/metalink4")
 _HOPS = {"date", "server", "connection", "keep-alive", "transfer-encoding"}  # of a connection, or of no interest
 _DIGEST = "10fc3c51a152e90e5b90319b601d92ccf37290ef53c35ff92507687d8a911a08"  # of the weights
 _COMMIT = "ccded4ed70090699ddb3336af5c20824ba20c1e1"  # the second one of acme/one, as the stand-in makes it
@@ -38,6 +38,8 @@ ASKED = (
     Asked("GET", "/"),
     Asked("GET", "/-/"),
     Asked("GET", "/-/status.json"),
+    Asked("GET", "/-/feed.atom"),
+    Asked("GET", "/-/changes.json"),
     Asked("GET", "/-/models/acme--one.html"),
     Asked("GET", "/-/models/acme--none.html"),
     Asked("HEAD", "/-/get.sh"),

@@ -138,7 +138,15 @@ class Guarded:
             rows = sorted((self._row(name) for name in names), key=lambda row: (row.repo.lower(), row.kind.value))
             page = ListPage("one", rows[0].repo, rows[-1].repo, tuple(rows))
             listing = "".join(f"<li>{row.repo}</li>" for row in rows).encode()
-            for name in ("index.html", "mirror.html", "status.json", "list/one.html", "missing.html"):
+            for name in (
+                "index.html",
+                "mirror.html",
+                "status.json",
+                "feed.atom",
+                "changes.json",
+                "list/one.html",
+                "missing.html",
+            ):
                 self._put(site_key(f"{volume}{name}"), listing if name != "missing.html" else b"nothing @up/-/")
             self._put(site_key(f"{volume}list/one.json"), encode_page(rows))
             self._put(site_key(f"{volume}lists.json"), encode_index([page]))

@@ -29,6 +29,7 @@ TYPES = {
     "models/acme--x.html": "text/html; charset=utf-8",
     "datasets/acme--x.html": "text/html; charset=utf-8",
     "status.json": "application/json; charset=utf-8",
+    "feed.atom": "application/atom+xml; charset=utf-8",
     "assets/catalogue.01234567.css": "text/css; charset=utf-8",
     "assets/catalogue.01234567.js": "text/javascript; charset=utf-8",
     "assets/logo.01234567.svg": "image/svg+xml",

@@ -273,7 +273,16 @@ def test_lists_and_the_catalogue_name_a_repo_to_those_alone_who_may_see_it(
     newest = ask(front, "GET", "/api/models?sort=lastModified", token).json
     assert {one["id"] for one in newest} == {name for name in SEES[role] if ":" not in name}
     whole = SEES[role] == SEES["admins"]
-    for page in ("", "index.html", "mirror.html", "status.json", "list/one.html", "list/one.json", "lists.json"):
+    for page in (
+        "",
+        "index.html",
+        "mirror.html",
+        "status.json",
+        "feed.atom",
+        "changes.json",
+        "list/one.html",
+        "list/one.json",
+    ):
         body = ask(front, "GET", f"/-/{page}", token).body.decode()
         named = {name for name in guarded.repos if guarded.repos[name].repo.id in body}
         assert named <= SEES[role], (role, page)
@@ -349,7 +358,16 @@ def _some_request(choose: random.Random, guarded: Guarded) -> tuple[str, str]:
         target = guarded.digest_address(name)
     elif route.name == "site":
         page = f"{repo.kind.plural}/{repo.id.replace('/', '--')}.html"
-        some = ("", "index.html", "status.json", "lists.json", "list/one.json", "all/index.html", "all/lists.json")
+        some = (
+            "",
+            "index.html",
+            "status.json",
+            "feed.atom",
+            "lists.json",
+            "list/one.json",
+            "all/index.html",
+            "all/lists.json",
+        )
         target = f"/-/{choose.choice([page, f'all/{page}', *some])}"
     elif route in OF_REPOS:
         target = address(route, guarded, name, rev=choose.choice(["", "main", "HEAD", "refs%2Fheads%2Fmain", "0" * 40]))

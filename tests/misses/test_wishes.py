@@ -65,7 +65,9 @@ def test_wishes_add_up_by_who_asks_and_what_a_log_tells_never_twice(wishes: Wish
     assert set(found.askers) == {"token jane", "address 00", "traffic"}
     assert wishes.all("elsewhere") == ()
     assert wishes.close_wish("disk", ONE) == 3
-    assert (wishes.all(), wishes.verdict("disk", ONE)) == ((), None)
+    assert wishes.all() == ()
+    wishes.note("disk", ONE, "token jane", "2026-01-06T00:00:00Z")
+    assert wishes.all()[0].verdict == "", "what was said of it went with the wish"
 
 
 HEAD = """# ours
@@ -142,7 +144,21 @@ def test_a_grant_to_a_job_of_whose_models_another_one_takes_variants_gives_both_
             "x/y",
             "add to its repos: x/y",
         ),
-        ("jobs: [{name: a, select: {author: acme, limit: 3}}]", "a", "x/y", "add to its repos: x/y"),
+        *(
+            (
+                f"jobs: [{{name: a, select: {{author: {author}, limit: 3}}}}]",
+                "a",
+                "x/y",
+                "takes what its select finds, and its limits or rules may leave x/y out at any run",
+            )
+            for author in ("acme", "x")
+        ),
+        (
+            "jobs: [{name: a, repos: [m/m]}, {name: q, variants: {of: [a], gguf: [Q4_K_M]}}]",
+            "q",
+            "x/y",
+            "its variants find, and its limits or rules may leave x/y out at any run: grant it to a job with repos",
+        ),
         ("jobs: [{name: a, upstream: ms, repos: [acme/one]}]", "a", "space:x/y", "jobs.yaml:"),
     ],
 )

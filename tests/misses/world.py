@@ -14,14 +14,15 @@ from starlette.applications import Starlette
 
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
-from mirror_sync.daemon.misses import MissDesk, miss_route
+from mirror_sync.daemon.misses import MissDesk, _Allowance, miss_route
 from mirror_sync.daemon.runs import Runs
 from mirror_sync.domain.access.rights import AccessRules
-from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
 from mirror_sync.front.misses.daemon_desk import DeskOptions
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.ports.store import Store
 from mirror_sync.state.wishes import Wishes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.wiring.program import Mirror as Program
@@ -39,7 +40,7 @@ JOBS = """
 version: 1
 state_dir: state
 upstreams: {{hub: {{kind: huggingface, endpoints: ["{hub}"], token: hf_mirror}}}}
-targets: {{disk: {{url: "file://{folder}/mirror"{more}}}}}
+targets: {{disk: {{{place}{more}}}}}
 licenses: {{allow: [apache-2.0]}}
 front: {{miss: {mode}}}
 site: {{name: Example models, ask: {{form: true}}}}
@@ -91,10 +92,11 @@ class Desk:
 
 
 @contextmanager
-def desk_of(hub: Hub, folder: Path, mode: str, more: str = "") -> Iterator[Desk]:
-    """The daemon's part of all this, without a clock of its own; `more` is said of the target."""
-    path = folder / "jobs.yaml"
-    path.write_text(JOBS.format(hub=hub.url, folder=folder, mode=mode, secret=SECRET, more=more), encoding="utf-8")
+def desk_of(hub: Hub, folder: Path, mode: str, more: str = "", place: str = "") -> Iterator[Desk]:
+    """The daemon's part of all this, without a clock of its own; `more` is said of the target, which is at `place`."""
+    path, place = folder / "jobs.yaml", place or f'url: "file://{folder}/mirror"'
+    text = JOBS.format(hub=hub.url, place=place, mode=mode, secret=SECRET, more=more)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
     write_tokens(folder / "tokens.yaml")
     settings = load(path, {})
@@ -102,6 +104,8 @@ def desk_of(hub: Hub, folder: Path, mode: str, more: str = "") -> Iterator[Desk]
     made: list[MissDesk] = []
     runs = Runs(threading.Event(), lambda event: None, lambda: None, lambda *came: made[0].learn(*came))  # noqa: PLW0108  not yet made
     made.append(MissDesk(runs.wanted, metrics.misses, patience=PATIENCE))
+    much = (1.0, 1_000_000)  # how much one may ask has tests of its own: no clock decides these
+    made[0]._notes = made[0]._names = made[0]._files = _Allowance(much, much, lambda: 0.0)
     runs.take(settings, program)
     made[0].take(settings, program)
     with serving(Starlette(routes=[miss_route(SECRET, made[0])])) as url:
@@ -110,17 +114,22 @@ def desk_of(hub: Hub, folder: Path, mode: str, more: str = "") -> Iterator[Desk]
 
 
 def front_of(
-    kind: str, folder: Path, options: DeskOptions, access: AccessRules = ACCESS
+    kind: str, folder: Path, options: DeskOptions, access: AccessRules = ACCESS, bucket: S3Target | None = None
 ) -> AbstractContextManager[mirrors.Mirror]:
     """serve or nginx over the target."""
-    target, tokens = DirectoryTarget(folder / "mirror"), folder / "tokens.yaml"
-    target.root.mkdir(exist_ok=True)
-    doors = frozenset({"ask"})
+    target, tokens = bucket or DirectoryTarget(folder / "mirror"), folder / "tokens.yaml"
+    store: Store
+    if isinstance(target, DirectoryTarget):
+        target.root.mkdir(exist_ok=True)
+        store = DirectoryStore(target.root)
+    else:
+        store = mirrors.s3_store(target)
+    doors = frozenset({"ask", "oci", "s3", "torrents"})
     if kind == "serve":
-        return mirrors.by_serve(DirectoryStore(target.root), access=access, tokens=tokens, desk=options, doors=doors)
+        return mirrors.by_serve(store, access=access, tokens=tokens, desk=options, doors=doors)
     need("nginx")
     told = NginxOptions(target, access=access, tokens=tokens, desk=options, doors=doors)
-    return mirrors.by_nginx(DirectoryStore(target.root), told, folder / f"nginx-{options.mode}-{options.port}")
+    return mirrors.by_nginx(store, told, folder / f"nginx-{options.mode}-{options.port}")
 
 
 def until(found: Callable[[], bool]) -> None:

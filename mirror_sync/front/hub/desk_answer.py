@@ -48,4 +48,6 @@ class DeskAnswer:
 
 
 Asks = Callable[[str, str, FrontRequest], DeskAnswer | None]
-"""Asks for `file`, `info`, `page` or `form` of a repo, as it was written. None where nobody answers; raises nothing."""
+"""Asks for `file`, `info`, `page`, `other` or `form` of a repo, as it was written. None where nobody answers; raises
+nothing.
+"""

@@ -392,6 +392,8 @@ def _misses(desk: DeskOptions | None) -> dict[str, Any]:
         "target": "" if desk is None else desk.target,
         "mode": "404" if desk is None else desk.mode,
         "modes": missed.MODES,
+        "other": missed.OTHER,
+        "in_modes": missed.IN_MODES,
         "nobody": missed.NOBODY,
         "passed": PASSED,
         "longest": LONGEST,

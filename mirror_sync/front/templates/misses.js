@@ -35,7 +35,7 @@ async function told(r, refusal, route) {
     if (OWN.modes.indexOf(OWN.mode) < 0 || !what || !repo || refusal.code !== 'RepoNotFound') {
         return refusal;
     }
-    if (tables.READABLE.indexOf(r.method) < 0 || (what === 'page' && OWN.mode !== 'ask')) {
+    if (tables.READABLE.indexOf(r.method) < 0 || (OWN.in_modes[what] || OWN.modes).indexOf(OWN.mode) < 0) {
         return refusal;
     }
     const decided = await isDecided(r, repo);
@@ -45,6 +45,9 @@ async function told(r, refusal, route) {
     const said = await ask(r, what, repo.kinds.slice(0, -1) + ':' + repo.id);
     if (said === null) {
         return worded(refusal, OWN.nobody[OWN.mode]);
+    }
+    if (what === OWN.other) {  // in the words and with the status of that door
+        return worded(refusal, said.message ? '; ' + said.message[0].toLowerCase() + said.message.slice(1) : '');
     }
     const headers = passed(said.headers);
     if (said.status === 307 && headers.Location) {

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mirror_sync.cli.output.status_text import LineFilter
     from mirror_sync.config.settings import Settings
     from mirror_sync.domain.job.job import Job
+    from mirror_sync.state.ways_file import Ways
     from mirror_sync.wiring.program import Mirror
 
 
@@ -117,6 +118,17 @@ def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder,
     return json.dumps(invocation.redaction.value(document), indent=2, ensure_ascii=False)
 
 
+def _ways(mirror: Mirror) -> tuple[Ways, list[str]]:
+    """What is known of roads and endpoints; where that cannot be read, nothing, and why."""
+    from mirror_sync.state.ways_file import FILE, Ways
+
+    try:
+        return mirror.ways(), []
+    except OSError as error:
+        path = mirror.settings.state_dir / FILE
+        return Ways(), [f"{path} cannot be read ({error.strerror}): roads and endpoints are left out here"]
+
+
 def _bounds(settings: Settings) -> list[str]:
     """What the last prune made of targets that may not hold whatever comes."""
     from mirror_sync.cli.output.prune_text import keep_text
@@ -170,6 +182,7 @@ def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], 
     folder = settings.state_dir
     memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
     taken = published.complete(take_inventory(settings.jobs, memory, now))
-    inventory = replace(taken, tended=mirror.tended(), ways=mirror.ways().of(settings.jobs))
-    inventory = replace(inventory, notes=(*inventory.notes, *_bounds(settings)))
+    ways, untold = _ways(mirror)
+    inventory = replace(taken, tended=mirror.tended(), ways=ways.of(settings.jobs))
+    inventory = replace(inventory, notes=(*inventory.notes, *untold, *_bounds(settings)))
     return of_jobs(inventory, names) if jobs else inventory
