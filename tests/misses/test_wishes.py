@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 from mirror_sync.app.wishlist import wished_in
+from mirror_sync.cli.commands.wishes.wishes_command import _text
+from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.config.jobs_edit import add_repo
 from mirror_sync.config.load import load
 from mirror_sync.domain.audit_record import BY_DAEMON
@@ -17,6 +20,7 @@ from mirror_sync.domain.content import alias
 from mirror_sync.domain.content.keys import alias_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.variants import Variants
+from mirror_sync.domain.outcome.wish import RepoWish, Wishlist
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError, StoreError, StoreUnavailable, UsageError
 from mirror_sync.state import wishes as wishes_module
@@ -270,3 +274,16 @@ def test_a_file_of_wishes_that_is_damaged_is_not_read_as_none(tmp_path: Path) ->
     (tmp_path / "wishes.db").write_bytes(b"no database at all" * 400)
     with pytest.raises(StoreError):
         Wishes(tmp_path, reading=True).all()
+
+
+def test_the_sample_of_the_guide_is_what_the_command_prints() -> None:
+    now = datetime(2026, 11, 20, 10, tzinfo=UTC)
+    askers = ("token ci", "token jane", "address 93ccc452165a", *(f"address {number:012x}" for number in range(4)))
+    first = RepoWish(
+        *("disk", Repo.parse("Qwen/Qwen4-8B"), 41, "2026-11-01T00:00:00Z", "2026-11-20T08:00:00Z", askers),
+        *("licence apache-2.0 is in licenses.allow", "allowed"),
+    )
+    second = RepoWish("disk", Repo.parse("dataset:acme/rows"), 3, "", "2026-11-18T08:00:00Z", ("traffic",))
+    printed = _text(Wishlist.of([second, first]), TextLayout(), now, several=False)
+    guide = (Path(__file__).parents[2] / "docs/guide/misses.md").read_text(encoding="utf-8")
+    assert f"$ mirror-sync wishes\n{printed}\n$ " in guide, printed
