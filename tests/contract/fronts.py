@@ -200,7 +200,9 @@ def _headers(mirror: Mirror, reply: Reply) -> Iterator[str]:
 
 def _named(name: str, value: str, reply: Reply) -> str:
     """Of what has times of now in it, or the front's own address, neither the length nor the digest stays the same."""
-    moving = (reply.headers["Content-Type"] or "").startswith(_MOVING) or b'"machine"' in reply.body
+    moving = (reply.headers["Content-Type"] or "").startswith(_MOVING) or any(
+        word in reply.body for word in (b'"machine"', b'"days"')
+    )
     if name == "last-modified":
         return "<time>"
     if moving and name in ("content-length", "etag"):
