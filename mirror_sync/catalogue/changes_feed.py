@@ -133,7 +133,8 @@ def atom(newest_first: Sequence[Change], *, name: str, url: str, mirror: str) ->
     for one in newest_first:
         _entry(feed, one, base)
     indent(feed, " ")
-    return tostring(feed, encoding="utf-8", xml_declaration=True) + b"\n"
+    written: bytes = tostring(feed, encoding="utf-8", xml_declaration=True)
+    return written + b"\n"
 
 
 def _entry(feed: Element, one: Change, base: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import feedparser
 
 from mirror_sync.catalogue.changes_feed import MOST_CHANGES, MOST_ENTRIES, Change, Latest, atom, changes
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.repo import Kind
 from tests.catalogue.shelves import Machine, Memory, filled
@@ -97,7 +98,7 @@ def test_what_is_hidden_stands_in_neither_for_everybody_also_when_it_is_taken_do
         assert SECRET.encode() not in store.site[name]
         assert b"court" not in store.site[f"all/{name}"]
     assert "acme/m0 main" not in {one.title for one in read(store.site["feed.atom"]).entries}
-    hidden.refs.tombstone  # noqa: B018
-    store.delete([f"blobs/sha256/{hidden.refs.tombstone[:2]}/{hidden.refs.tombstone}"])
+    assert hidden.refs.tombstone is not None
+    store.delete([blob_key(hidden.refs.tombstone)])
     machine.publish(anew=True)
     assert SECRET.encode() not in store.site["changes.json"], "what cannot be read is told to nobody"
