@@ -10,6 +10,7 @@ from mirror_sync.config.keys.program_entries import (
     CatalogueEntry,
     EngineEntry,
     FrontEntry,
+    HaEntry,
     HttpEntry,
     MaintenanceEntry,
 )
@@ -56,6 +57,12 @@ class Settings:
     access: AccessRules = AccessRules()
     tokens: Path | None = None
     edge: bool = False
+    ha: HaEntry | None = None
+
+    @property
+    def leased(self) -> str | None:
+        """The target that holds the lease of daemons; None where one of them is all there is."""
+        return None if self.ha is None else self.ha.target or next(iter(self.targets))
 
     def access_to(self, target: str) -> AccessRules:
         """Who may read what of a target: what `access` says, and what its jobs open."""
