@@ -28,7 +28,7 @@ from mirror_sync.daemon.webhook import webhook_route
 from mirror_sync.domain.job.job import Every, Schedule
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import ConfigError, Fault, MirrorError
+from mirror_sync.errors import ConfigError, Fault, MirrorError, StoreDenied, StoreError
 from mirror_sync.logger import Logger
 from mirror_sync.observe.figures import counted
 from mirror_sync.observe.metrics.metrics import Metrics
@@ -123,12 +123,18 @@ class Daemon:
         target = settings.leased
         if settings.ha is None or target is None:
             return None
+        from mirror_sync.config.load import fault_at
         from mirror_sync.wiring.adapters import open_lease
 
         seconds = settings.ha.lease.total_seconds()
         place = open_lease(settings.targets[target], max(LEAST_PATIENCE, seconds * LOOKED))
         lease = Lease(place, seconds, gethostname(), self._stop)
-        lease.prove()
+        try:
+            lease.prove()
+        except StoreDenied:  # which may be given yet, as a disk may be mounted
+            raise
+        except StoreError as error:
+            raise ConfigError((fault_at(settings.path, ("ha",), str(error)),)) from error
         self._watch.stand(target, lease)
         return lease
 

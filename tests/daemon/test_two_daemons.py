@@ -93,13 +93,13 @@ def test_a_standby_says_who_has_to_be_asked(hub: Hub, tmp_path: Path) -> None:
     one, two = Member(tmp_path / "one", hub, target, every="6h"), Member(tmp_path / "two", hub, target, every="6h")
     with one.start() as leader, two.start() as other:
         members: list[tuple[Member, Living]] = [(one, leader), (two, other)]
-        until(lambda: sorted(bool(member.leads) for member, _ in members) == [False, True] and not other.log == "")
+        until(lambda: sorted(bool(member.leads) for member, _ in members) == [False, True] and other.log != "")
         until(lambda: one.stands_by or two.stands_by)
         members.sort(key=lambda pair: pair[0].leads)
         (standby, _), (works, log) = members
         log.until_logged("event=run.finished")
 
-        with pytest.raises(UsageError, match="this one is the standby since .*; .* holds the lease"):
+        with pytest.raises(UsageError, match=r"this one is the standby since .*; .* holds the lease"):
             ask_daemon(standby.folder / "state", {"trigger": "models"})
         body, known = json.dumps(PAYLOAD).encode(), {"X_Webhook_Secret": SECRET}
         status, said = standby.ask("/webhook", body, **known)
