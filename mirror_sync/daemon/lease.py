@@ -21,6 +21,7 @@ from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, MirrorError, StoreError, StoreUnavailable
 from mirror_sync.logger import Logger
 from mirror_sync.ports.lease_place import LEASE_KEY, LeasePlace, Tagged, WrittenByAnother
+from mirror_sync.state.pauses import Pauses
 
 RENEWED = 1 / 3  # of a lease, between two writes of its holder
 HELD = 5 / 6  # of a lease, for which a holder believes in its last write: then its runs end, before another may begin
@@ -51,6 +52,7 @@ class LeaseRecord:
     """What the object says. `holder` is a process, empty for a lease that was given back; `name` its machine.
 
     `since` is for people: when it took the lease, by its own clock, in ISO 8601. `serial` makes each body another one.
+    `paused`: the jobs that a person has paused there, and until when, for good with None.
     """
 
     holder: str
@@ -59,12 +61,15 @@ class LeaseRecord:
     serial: int
     seconds: float
     jobs: Mapping[str, JobMark] = field(default_factory=dict)
+    paused: Mapping[str, datetime | None] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """JSON, for people, too."""
         jobs = {name: {"age": round(mark.age, 3), "going": mark.going} for name, mark in self.jobs.items()}
+        paused = {name: None if end is None else end.isoformat() for name, end in self.paused.items()}
         said = {"format": _FORMAT, "holder": self.holder, "name": self.name, "since": self.since}
-        return json.dumps({**said, "serial": self.serial, "lease": self.seconds, "jobs": jobs}, indent=1).encode()
+        more = {"serial": self.serial, "lease": self.seconds, "jobs": jobs, "paused": paused}
+        return json.dumps(said | more, indent=1).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> LeaseRecord:
@@ -74,8 +79,10 @@ class LeaseRecord:
             if said["format"] != _FORMAT:
                 raise DocumentError(f"{LEASE_KEY} is of format {said['format']}, which this program does not know")
             jobs = {str(name): JobMark(float(one["age"]), bool(one["going"])) for name, one in said["jobs"].items()}
+            ends = said["paused"].items()
+            paused = {str(name): None if end is None else datetime.fromisoformat(end) for name, end in ends}
             holder, name, since = (str(said[key]) for key in ("holder", "name", "since"))
-            return cls(holder, name, since, int(said["serial"]), float(said["lease"]), jobs)
+            return cls(holder, name, since, int(said["serial"]), float(said["lease"]), jobs, paused)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DocumentError(f"{LEASE_KEY} is no lease: {type(error).__name__}: {error}") from None
 
@@ -163,8 +170,10 @@ class Lease:
         seconds: float,
         name: str,
         stop: threading.Event,
+        pauses: Pauses,
         clock: Callable[[], float] = suspended_too,
     ) -> None:
+        self._pauses = pauses
         self._place, self._seconds, self._name, self._stop, self._clock = place, seconds, name, stop, clock
         self._id = os.urandom(16).hex()
         self._lock = threading.Lock()  # of the object, and what is known of it
@@ -281,7 +290,7 @@ class Lease:
     def _keep(self, daemon: Leads) -> None:
         while not self._stop.is_set():
             try:
-                wait = self._step(daemon)
+                wait = self.step(daemon)
             except (MirrorError, OSError) as error:
                 self._complain(str(error))
                 wait = self._look
@@ -293,8 +302,11 @@ class Lease:
             self._wake.wait(wait)
             self._wake.clear()
 
-    def _step(self, daemon: Leads) -> float:
-        """Seconds until the next one."""
+    def step(self, daemon: Leads) -> float:
+        """Renew the lease, or look whether it can be taken; returns the seconds until the next time. For one thread.
+
+        StoreError, DocumentError, WrittenByAnother where that could not be done.
+        """
         if self._term is None:
             return self._stand_by(daemon)
         term = self._term
@@ -336,7 +348,12 @@ class Lease:
             term = self._taken(None if found is None else found.tag)
             waited = 0.0 if found is None or seen is None or not seen.record.holder else now - seen.at
         _log.info("lease.taken", holder=self._name, former=was, waited=round(waited, 1))
-        daemon.lead(term)
+        try:
+            daemon.lead(term)
+        except BaseException as error:  # who has it and does nothing keeps others from it
+            self._reason = f"nothing could be begun: {error}"
+            term.set()
+            raise
         return 0.0 if term.is_set() else self._seconds * RENEWED
 
     def _look_at(self, found: Tagged, now: float) -> None:
@@ -352,6 +369,7 @@ class Lease:
         if alive:  # who has seen it change knows how old what it says is
             self._alive_at = now
             self._marks |= {name: (now - mark.age, mark.going) for name, mark in record.jobs.items()}
+            self._pauses.put(record.paused)
 
     def _taken(self, tag: str | None) -> Term:
         """Ours from here on. WrittenByAnother where somebody was quicker; StoreError where nobody knows."""
@@ -388,7 +406,8 @@ class Lease:
         self._serial += 1
         jobs = self._as_of(self._clock())
         since = iso_utc(self._since)
-        self._sent = LeaseRecord(holder, self._name, since, self._serial, self._seconds, jobs).encode()
+        said = LeaseRecord(holder, self._name, since, self._serial, self._seconds, jobs, self._pauses.all())
+        self._sent = said.encode()
         self._sure = False
         try:
             self._tag = self._place.write(self._sent, self._tag)

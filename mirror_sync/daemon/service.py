@@ -32,6 +32,7 @@ from mirror_sync.errors import ConfigError, Fault, MirrorError, StoreDenied, Sto
 from mirror_sync.logger import Logger
 from mirror_sync.observe.figures import counted
 from mirror_sync.observe.metrics.metrics import Metrics
+from mirror_sync.state.pauses import Pauses
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -128,7 +129,7 @@ class Daemon:
 
         seconds = settings.ha.lease.total_seconds()
         place = open_lease(settings.targets[target], max(LEAST_PATIENCE, seconds * LOOKED))
-        lease = Lease(place, seconds, gethostname(), self._stop)
+        lease = Lease(place, seconds, gethostname(), self._stop, Pauses(settings.state_dir))
         try:
             lease.prove()
         except StoreDenied:  # which may be given yet, as a disk may be mounted
