@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
+from mirror_sync.config.load import load
 from mirror_sync.daemon.control import ask_daemon, ask_role
-from mirror_sync.errors import UsageError
+from mirror_sync.errors import ConfigError, UsageError
 from tests.daemon.living import Living
 from tests.daemon.pair import LEASE, SECRET, Member, runs, until, waits
 from tests.servers.bucket import S3Server
+from tests.servers.forgetful import forgetful
 from tests.standin import LFS, Hub
 
 WEIGHTS = b"w" * 100_000
@@ -28,8 +30,12 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, Any]:
         (tmp_path / "mirror").mkdir()
         return {"url": (tmp_path / "mirror").as_uri()}
     server: S3Server = request.getfixturevalue(request.param)
+    return bucket(server, server.endpoint_url)
+
+
+def bucket(server: S3Server, url: str) -> Mapping[str, Any]:
     keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    place = {"endpoint_url": server.endpoint_url, "region": server.region, "addressing": "path"}
+    place = {"endpoint_url": url, "region": server.region, "addressing": "path"}
     return {"url": f"s3://{server.make_bucket()}/mirror", **place, **keys}
 
 
@@ -116,3 +122,38 @@ def test_a_standby_says_who_has_to_be_asked(hub: Hub, tmp_path: Path) -> None:
         assert ['mirror_sync_ha_leader{target="mirror"} 0.0' in metrics[0], "ha_leader" in metrics[1]] == [True, True]
         assert 'mirror_sync_ha_leader{target="mirror"} 1.0' in metrics[1]
         assert 'mirror_sync_job_overdue_seconds{mirror_job="models"} 0.0' in metrics[0]
+
+
+def test_a_daemon_does_not_start_where_two_would_work(hub: Hub, tmp_path: Path, moto: S3Server) -> None:
+    with forgetful(moto.endpoint_url) as between:
+        one = Member(tmp_path / "one", hub, bucket(moto, between.url))
+        with one.start() as daemon:
+            assert daemon.wait() == 2
+            (said,) = daemon.log.splitlines()
+    assert "jobs.yaml:1:" in said
+    assert "ha: s3://" in said
+    assert "the server ignores If-None-Match: * of a PUT, so that two daemons would both run" in said
+
+
+def test_two_jobs_yaml_with_several_targets_say_which_holds_the_lease(tmp_path: Path) -> None:
+    document = {
+        "ha": {"lease": "2s"},
+        "upstreams": {"hub": {"kind": "huggingface"}},
+        "targets": {name: {"url": f"./{name}"} for name in ("a", "b")},
+        "licenses": {"allow": ["mit"]},
+        "jobs": [{"name": "models", "repos": ["acme/one"], "target": "a"}],
+    }
+    path = tmp_path / "jobs.yaml"
+    for entry, said in (
+        ({"lease": "2s", "target": "a"}, "ha.lease: is less than 3s, and a slow answer would end it; write 30s"),
+        ({}, "ha.target: is missing, and there are several targets; write one of a, b"),
+        ({"target": "c"}, "ha.target: 'c' is not under targets; there are: a, b"),
+    ):
+        path.write_text(json.dumps(document | {"ha": entry}), encoding="utf-8")
+        with pytest.raises(ConfigError) as told:
+            load(path, {})
+        assert [f"{fault.where}: {fault.message}" for fault in told.value.faults] == [said]
+    path.write_text(json.dumps(document | {"ha": {"target": "b"}}), encoding="utf-8")
+    settings = load(path, {})
+    assert settings.ha is not None
+    assert (settings.leased, settings.ha.lease.total_seconds()) == ("b", 30)

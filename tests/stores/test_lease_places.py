@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from mirror_sync.state.file_lock import hold
 from mirror_sync.stores.directory.folder_lease import FolderLease
 from mirror_sync.stores.s3.bucket_lease import BucketLease
 from tests.servers.bucket import S3Server
-from tests.servers.relay import Relay, end, pieces, relaying, sent, start
+from tests.servers.forgetful import forgetful
 
 Open = Callable[[], LeasePlace]
 
@@ -83,29 +82,8 @@ def test_of_many_that_write_at_once_one_does(opened: Open) -> None:
             assert standing.tag == tag
 
 
-class Forgetful(Relay):
-    """A server that knows no conditions: their headers get names that nobody looks for."""
-
-    def relay(self, client: socket.socket, server: socket.socket) -> None:
-        start(self._up, client, server)
-        for piece in pieces(server):
-            if not sent(client, piece):
-                break
-        end(client)
-        server.close()
-
-    def _up(self, client: socket.socket, server: socket.socket) -> None:
-        for piece in pieces(client):
-            if not sent(
-                server,
-                piece.replace(b"\r\nIf-None-Match:", b"\r\nIn-None-Watch:").replace(b"\r\nIf-Match:", b"\r\nIn-Watch:"),
-            ):
-                break
-        end(server)
-
-
 def test_a_server_that_ignores_conditions_is_told_in_one_line(moto: S3Server) -> None:
-    with relaying(Forgetful(moto.endpoint_url)) as between, pytest.raises(StoreError) as told:
+    with forgetful(moto.endpoint_url) as between, pytest.raises(StoreError) as told:
         BucketLease(bucket(moto, between.url), 20).prove()
     assert "the server ignores If-None-Match: * of a PUT, so that two daemons would both run; ha needs" in str(
         told.value
