@@ -152,7 +152,7 @@ class Leads(Protocol):
 
 
 @dataclass(slots=True)
-class _Seen:
+class _SeenLease:
     """What stood there when it was last read, since when by our clock, and whether we have seen it change."""
 
     found: Tagged
@@ -184,7 +184,7 @@ class Lease:
         self._sent, self._sure = b"", True  # what was written last, and whether that is known to stand there
         self._tag: str | None = None  # of what stood there then
         self._since = datetime.now(UTC)
-        self._seen: _Seen | None = None
+        self._seen: _SeenLease | None = None
         self._marks: dict[
             str, tuple[float, bool]
         ] = {}  # by job: when it was begun by our clock, and whether it goes on
@@ -365,7 +365,7 @@ class Lease:
         if seen is None or seen.record.holder != record.holder:
             _log.info("lease.seen", holder=record.name if record.holder else "", since=record.since)
         alive = seen is not None
-        self._seen = _Seen(found, record, now, alive)
+        self._seen = _SeenLease(found, record, now, alive)
         if alive:  # who has seen it change knows how old what it says is
             self._alive_at = now
             self._marks |= {name: (now - mark.age, mark.going) for name, mark in record.jobs.items()}
@@ -425,7 +425,7 @@ class Lease:
             self._tag = found.tag
         elif (None if found is None else found.tag) != self._tag:
             self._seen = (
-                None if found is None else _Seen(found, LeaseRecord.decode(found.body), self._clock(), alive=False)
+                None if found is None else _SeenLease(found, LeaseRecord.decode(found.body), self._clock(), alive=False)
             )
             raise WrittenByAnother
         elif written:

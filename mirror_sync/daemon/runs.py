@@ -76,7 +76,7 @@ class Syncs(WatchedMirror, Protocol):
         ...
 
 
-class Turns(Protocol):
+class MayBegin(Protocol):
     """Who of several daemons may begin something now. Safe for several threads."""
 
     def begin(self, job: str | None) -> bool:
@@ -92,7 +92,7 @@ class Turns(Protocol):
         ...
 
 
-class Alone:
+class OnlyDaemon:
     """The only daemon there is."""
 
     def begin(self, job: str | None) -> bool:
@@ -134,10 +134,10 @@ class Runs:
         tell: Observer,
         on_change: Callable[[], None],
         learn: Callable[[str, Collection[Repo] | None, Came], None] = lambda job, repos, came: None,
-        turns: Turns | None = None,
+        turns: MayBegin | None = None,
     ) -> None:
         self._stop, self._tell, self._on_change, self._learn = stop, tell, on_change, learn
-        self._turns = turns or Alone()
+        self._turns = turns or OnlyDaemon()
         self._changed = threading.Condition()
         self._running: dict[Slot, Syncs] = {}
         self._waiting = RequestQueue()

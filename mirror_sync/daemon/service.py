@@ -162,16 +162,16 @@ class Daemon:
         self._status_changed()
 
     def begin(self, job: str | None) -> bool:
-        """See `Turns`."""
+        """See `MayBegin`."""
         return self._lease is None or self._lease.begin(job)
 
     def ended(self, job: str) -> None:
-        """See `Turns`."""
+        """See `MayBegin`."""
         if self._lease is not None:
             self._lease.ended(job)
 
     def why_not(self) -> str:
-        """See `Turns`."""
+        """See `MayBegin`."""
         return "the daemon is stopping" if self._lease is None else self._lease.why_not()
 
     def _away(self) -> str:
