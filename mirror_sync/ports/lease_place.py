@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 LEASE_KEY = "daemon/lease.json"
 PROBE_KEY = "daemon/probe-"  # and a name of the moment; gone again after the start of a daemon
-MAX_LEASE = 256 * 1024  # bytes
+MAX_LEASE = 4 * 1024 * 1024  # bytes; some hundred for each job
 
 
 class Tagged(NamedTuple):

@@ -13,7 +13,7 @@ import pytest
 
 from mirror_sync.daemon.lease import JobMark, Lease, LeaseRecord, Term
 from mirror_sync.daemon.timetable import resumed
-from mirror_sync.domain.job.job import Cron, Every
+from mirror_sync.domain.job.job import Cron, Every, Schedule
 from mirror_sync.errors import DocumentError, StoreError, StoreUnavailable
 from mirror_sync.ports.lease_place import Tagged, WrittenByAnother
 from mirror_sync.state.pauses import Pauses
@@ -220,7 +220,14 @@ def test_who_has_not_seen_it_change_knows_nothing_of_how_old_it_is(one: Side, tw
 
 def test_jobs_go_on_where_another_daemon_has_left_them() -> None:
     every, daily = Every(timedelta(hours=6)), Cron("0 11 * * *")
-    schedules = {"cut": daily, "waits": every, "late": every, "new": every, "due": daily, "done": daily}
+    schedules: dict[str, Schedule] = {
+        "cut": daily,
+        "waits": every,
+        "late": every,
+        "new": every,
+        "due": daily,
+        "done": daily,
+    }
     marks = {
         "cut": JobMark(60, going=True),
         "waits": JobMark(3600, going=False),
