@@ -21,7 +21,7 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, profile, state_dir, upstreams, targets, front, on, connections, bandwidth, http, engine, site, "
+            "version, profile, state_dir, upstreams, targets, front, on, connections, bandwidth, http, ha, engine, site, "
             "maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
@@ -29,7 +29,7 @@ TOP_FAULTS = [
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, profile, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, http, engine, site, maintenance, "
+            "front, on, connections, bandwidth, http, ha, engine, site, maintenance, "
             "access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
