@@ -21,8 +21,8 @@ TOP_FAULTS = [
         "zzz: 1",
         (
             "5:1: zzz: this key is not known; the keys here are "
-            "version, profile, state_dir, upstreams, targets, front, on, connections, bandwidth, http, ha, engine, site, "
-            "maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
+            "version, profile, state_dir, upstreams, targets, front, on, connections, bandwidth, http, ha, engine, "
+            "site, maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
     (
