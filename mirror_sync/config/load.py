@@ -123,6 +123,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         access=file.access.access,
         tokens=None if file.access.tokens is None else around.base / file.access.tokens,
         edge=file.profile == EDGE,
+        ha=file.ha,
         trust=file.trust.trust(around.base, principal_of(file.site.name, file.site.url, file.front.url)),
     )
 

@@ -10,6 +10,7 @@ from mirror_sync.config.keys.program_entries import (
     CatalogueEntry,
     EngineEntry,
     FrontEntry,
+    HaEntry,
     HttpEntry,
     MaintenanceEntry,
 )
@@ -57,6 +58,12 @@ class Settings:
     access: AccessRules = AccessRules()
     tokens: Path | None = None
     edge: bool = False
+    ha: HaEntry | None = None
+
+    @property
+    def leased(self) -> str | None:
+        """The target that holds the lease of daemons; None where one of them is all there is."""
+        return None if self.ha is None else self.ha.target or next(iter(self.targets))
 
     def fronts_beside(self, target: str) -> tuple[ReplicaFront, ...]:
         """The replicas of a target to which readers of its front are led, too, in the order of the file."""

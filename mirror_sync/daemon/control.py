@@ -2,7 +2,7 @@
 
 The socket lies in the state folder, and only its owner may connect. {"trigger": "JOB or REPO"} is answered with
 {"begun": [{"job": ..., "repo": ..., "state": ...}]}, or with {"error": "why not"}. A "by" beside it is the name of who
-asks, for the audit.
+asks, for the audit. {"role": ""} is answered with {"role": "leader since ..."}: which of two daemons it is, in words.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _log = Logger()
 
 
 @contextmanager
-def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
-    """Answer in a thread for as long as the block lasts.
+def controlled(folder: Path, trigger: Trigger, role: Callable[[], str] = lambda: "") -> Iterator[None]:
+    """Answer in a thread for as long as the block lasts. `role`: which of several daemons this is, in words.
 
     Where that cannot be, or another daemon has this folder, it is logged: the schedules do not need it.
     """
@@ -52,7 +52,7 @@ def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
             said = f"{folder / SOCKET}: {error.strerror or error}; trigger will not work"
             _log.warning("control.off", reason=with_hindrance(said, folder))
         else:
-            thread = threading.Thread(target=_answer_all, args=(listener, trigger), name="control", daemon=True)
+            thread = threading.Thread(target=_answer_all, args=(listener, trigger, role), name="control", daemon=True)
             thread.start()
             stack.callback(_end, listener, thread)
         yield
@@ -60,12 +60,25 @@ def controlled(folder: Path, trigger: Trigger) -> Iterator[None]:
 
 def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Started, ...]:
     """Ask the daemon that has this state folder. ConnectionError when there is none; UsageError when it refuses."""
+    answer = _asked(folder, request)
+    return tuple(Started(one["job"], one["repo"], RequestState(one["state"])) for one in answer["begun"])
+
+
+def ask_role(folder: Path) -> str:
+    """Which of several daemons the one with this state folder is, in words; empty where it is the only one.
+
+    ConnectionError when there is none.
+    """
+    return str(_asked(folder, {"role": ""}).get("role", ""))
+
+
+def _asked(folder: Path, request: dict[str, str]) -> dict[str, Any]:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, _short(folder) as path:
             line.settimeout(_PATIENCE)
             line.connect(path)
             line.sendall(json.dumps(request).encode() + b"\n")
-            answer = json.loads(_line(line, _MOST_ANSWER))
+            answer: dict[str, Any] = json.loads(_line(line, _MOST_ANSWER))
     except (FileNotFoundError, ConnectionRefusedError):
         raise ConnectionError(f"no daemon runs with state_dir {folder}; start one with mirror-sync daemon") from None
     except (OSError, ValueError) as error:
@@ -73,7 +86,7 @@ def ask_daemon(folder: Path, request: dict[str, str]) -> tuple[Started, ...]:
         raise ConnectionError(said) from error
     if "error" in answer:
         raise UsageError(str(answer["error"]))
-    return tuple(Started(one["job"], one["repo"], RequestState(one["state"])) for one in answer["begun"])
+    return answer
 
 
 def _listener(folder: Path, stack: ExitStack) -> socket.socket:
@@ -110,18 +123,20 @@ def _end(listener: socket.socket, thread: threading.Thread) -> None:
     thread.join(_LAST)
 
 
-def _answer_all(listener: socket.socket, trigger: Trigger) -> None:
+def _answer_all(listener: socket.socket, trigger: Trigger, role: Callable[[], str]) -> None:
     with suppress(OSError):  # the listener was shut down
         while True:
             line, _ = listener.accept()
             with line, suppress(OSError):
                 line.settimeout(_PATIENCE)
-                line.sendall(json.dumps(_answer(line, trigger)).encode() + b"\n")
+                line.sendall(json.dumps(_answer(line, trigger, role)).encode() + b"\n")
 
 
-def _answer(line: socket.socket, trigger: Trigger) -> dict[str, Any]:
+def _answer(line: socket.socket, trigger: Trigger, role: Callable[[], str]) -> dict[str, Any]:
     try:
         request = json.loads(_line(line, MOST))
+        if "role" in request:
+            return {"role": role()}
         text = str(request["trigger"])
         actor = Actor(ActorKind.USER, str(request.get("by") or "at the socket"))
         return {"begun": [asdict(begun) for begun in trigger(text, actor)]}

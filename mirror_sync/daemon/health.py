@@ -50,14 +50,23 @@ class Readiness:
         return not self.missing
 
 
-def readiness(page: MetricsSnapshot, jobs: Mapping[str, Due], stop: threading.Event) -> Readiness:
-    """Ready: not stopping, every job that was due has ended a run (also one before this start), all targets answer."""
-    return Readiness(dict(_missing(page, jobs, stop)))
+def readiness(
+    page: MetricsSnapshot, jobs: Mapping[str, Due], stop: threading.Event, lease_trouble: str = ""
+) -> Readiness:
+    """Ready: not stopping, every job that was due has ended a run (also one before this start), all targets answer.
+
+    So is a standby, that has nothing due, while it can see the lease.
+    """
+    return Readiness(dict(_missing(page, jobs, stop, lease_trouble)))
 
 
-def _missing(page: MetricsSnapshot, jobs: Mapping[str, Due], stop: threading.Event) -> Iterator[tuple[str, str]]:
+def _missing(
+    page: MetricsSnapshot, jobs: Mapping[str, Due], stop: threading.Event, lease_trouble: str
+) -> Iterator[tuple[str, str]]:
     if stop.is_set():
         yield "daemon", "it is stopping"
+    if lease_trouble:
+        yield "lease", lease_trouble
     for name, due in jobs.items():
         state = page.jobs.get(name)
         if due.overdue > 0 and (state is None or state.outcome is None):

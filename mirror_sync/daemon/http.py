@@ -3,6 +3,7 @@
 GET /metrics   200, the text format or OpenMetrics, as Accept says
 GET /healthz   200 while the scheduler lives, else 503: restart it
 GET /readyz    200 when it serves its purpose, else 503 with the reasons as JSON: a person may have to look
+GET /leaderz   where jobs.yaml has ha: 200 at the daemon that works, 503 at a standby; JSON
 POST /webhook  where jobs.yaml has a secret for it: see webhook.py
 """
 
@@ -22,6 +23,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from mirror_sync.daemon.health import Pulse, Readiness
+from mirror_sync.daemon.lease import Standing
+from mirror_sync.domain.times import iso_utc
 from mirror_sync.front.serve.uvicorn_server import serving
 
 if TYPE_CHECKING:
@@ -53,6 +56,20 @@ def make_app(
 
     own = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
     return Starlette(routes=[*own, *more])
+
+
+def leader_route(look: Callable[[], Standing]) -> Route:
+    """Which of several daemons works: for who sends webhooks to one address for all of them, and for keepalived."""
+
+    async def leaderz(_: Request) -> Response:
+        found = look()
+        since, holder = iso_utc(found.since), found.holder
+        said = {"role": "leader" if found.leads else "standby", "since": since, "holder": holder}
+        return JSONResponse(
+            said | ({"trouble": found.trouble} if found.trouble else {}), _OK if found.leads else _UNAVAILABLE
+        )
+
+    return Route("/leaderz", leaderz)
 
 
 @contextmanager

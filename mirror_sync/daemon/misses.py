@@ -541,13 +541,19 @@ def _idle_words(begun: Collection[Started]) -> str:
     return "; ".join(sorted({said.get(one.state, str(one.state)) for one in begun})) or "no job takes it"
 
 
-def miss_route(secret: str, desk: MissDesk) -> Route:
-    """The address at which fronts ask. A target that hangs holds up no more of them than leave others their threads."""
+def miss_route(secret: str, desk: MissDesk, away: Callable[[], str] = lambda: "") -> Route:
+    """The address at which fronts ask. A target that hangs holds up no more of them than leave others their threads.
+
+    `away` says why another daemon has to be asked, empty where this one is right: a standby does not know what was
+    decided since, and notes no wish that the other one would not see.
+    """
     free = threading.Semaphore(_MOST_ANSWERS)
 
     def miss(request: Request) -> Response:
         if not hmac.compare_digest(request.headers.get(SECRET, "").encode(), secret.encode()):
             return JSONResponse({"error": f"{SECRET} is not http.front_secret of jobs.yaml"}, 401)
+        if why := away():
+            return JSONResponse({"error": why}, 503)
         if not free.acquire(blocking=False):
             return JSONResponse({"error": "too many are waited for"}, 503)
         try:

@@ -90,6 +90,12 @@ class Retries:
                 self._put((job, repo), begun[repo] + 1, chance)
             self._keep()
 
+    def leave(self) -> None:
+        """Nothing is tried again here: another daemon has the jobs."""
+        with self._lock:
+            self._waiting, self._begun = {}, {}
+            self._keep()
+
     def keep_trying(self, stop: threading.Event) -> None:
         """Start what is due, until the stop: in a thread of its own, which `wake` has look at the stop."""
         while not stop.is_set():

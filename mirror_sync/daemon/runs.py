@@ -76,6 +76,35 @@ class Syncs(WatchedMirror, Protocol):
         ...
 
 
+class MayBegin(Protocol):
+    """Who of several daemons may begin something now. Safe for several threads."""
+
+    def begin(self, job: str | None) -> bool:
+        """Whether a run may begin: asked right before, and told of all of a job. None for anything else."""
+        ...
+
+    def ended(self, job: str) -> None:
+        """The run of all of a job has come to its end, not to a stop."""
+        ...
+
+    def why_not(self) -> str:
+        """Why nothing begins here."""
+        ...
+
+
+class OnlyDaemon:
+    """The only daemon there is."""
+
+    def begin(self, job: str | None) -> bool:
+        return True
+
+    def ended(self, job: str) -> None:
+        """Nobody has to know."""
+
+    def why_not(self) -> str:
+        return "the daemon is stopping"
+
+
 Came = RunReport | Exception | None  # what a run came to: what ended it without a report; None: it did not begin
 
 
@@ -96,7 +125,7 @@ class Runs:
     What nobody ordered (by its schedule, a webhook, a try that follows a failure) begins and ends with the job's hours.
 
     `tell` gets the runs that end without a report; `on_change` is called when one has begun or ended, `learn` with the
-    job, the repos (None for all of it) and what came of each.
+    job, the repos (None for all of it) and what came of each. `turns` says of each whether it may begin.
     """
 
     def __init__(
@@ -105,8 +134,10 @@ class Runs:
         tell: Observer,
         on_change: Callable[[], None],
         learn: Callable[[str, Collection[Repo] | None, Came], None] = lambda job, repos, came: None,
+        turns: MayBegin | None = None,
     ) -> None:
         self._stop, self._tell, self._on_change, self._learn = stop, tell, on_change, learn
+        self._turns = turns or OnlyDaemon()
         self._changed = threading.Condition()
         self._running: dict[Slot, Syncs] = {}
         self._waiting = RequestQueue()
@@ -127,6 +158,18 @@ class Runs:
             old, self._current = self._current, (settings, mirror)
             self._waiting.keep({job.name for job in settings.jobs})
             self._retire(None if old is None else old[1])
+
+    def leave(self) -> None:
+        """From now on nothing begins until the next `take`, and what was asked for is forgotten."""
+        with self._changed:
+            old, self._current = self._current, None
+            self._waiting.keep(())
+            self._retire(None if old is None else old[1])
+
+    def await_end(self) -> None:
+        """Return when nothing goes on."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running and self._looking is None)
 
     def names(self) -> frozenset[str]:
         """The jobs that something runs of."""
@@ -155,7 +198,10 @@ class Runs:
             mirror = self._running[lane] = self._current[1]
         self._on_change()
         try:
+            if not self._may_begin(lane):
+                return
             mirror.tend(BY_DAEMON, care)
+            self._note_end(lane)
         except Exception as error:  # whatever it is, the next time may be better
             _log.error("tending.failed", care=care, reason=f"{type(error).__name__}: {error}", exc_info=True)
         finally:
@@ -168,6 +214,8 @@ class Runs:
                 return LOOK_AGAIN
             mirror = self._looking = self._current[1]
         try:
+            if not self._turns.begin(None):
+                return LOOK_AGAIN
             return mirror.watch_names(BY_DAEMON)
         except Exception as error:  # whatever it is, the next time may be better
             _log.error("names.not-seen", reason=f"{type(error).__name__}: {error}", exc_info=True)
@@ -262,7 +310,7 @@ class Runs:
     def _jobs(self) -> Sequence[Job]:
         with self._changed:
             if self._current is None or self._stop.is_set():
-                raise UsageError("the daemon is stopping")
+                raise UsageError(self._turns.why_not())
             return self._current[0].jobs
 
     def _is_paused(self, job: str) -> bool:
@@ -325,11 +373,27 @@ class Runs:
             return
         try:
             self._on_change()
-            self._learn(lane.job, repos, self._sync(mirror, lane, repos, until, actor))
+            if not self._may_begin(lane):
+                self._learn(lane.job, repos, None)
+                return
+            came = self._sync(mirror, lane, repos, until, actor)
+            self._note_end(lane)
+            self._learn(lane.job, repos, came)
         except Exception as error:  # in a thread whose end nobody looks at
             _log.error("job.failed", job=lane.job, reason=f"internal error: {type(error).__name__}: {error}")
         finally:
             self._end(lane)
+
+    def _may_begin(self, lane: Slot) -> bool:
+        """The last question before it begins; as long as nobody can answer it, this waits."""
+        if self._turns.begin(lane.job if lane.whole else None):
+            return True
+        _log.info("job.not-started", job=lane.job, reason=self._turns.why_not())
+        return False
+
+    def _note_end(self, lane: Slot) -> None:
+        if lane.whole:
+            self._turns.ended(lane.job)
 
     def _turn(self, lane: Slot, *, asked: bool) -> tuple[Syncs, datetime | None] | None:
         """The mirror that a run begins on now, and when it has to end; None where nothing is to begin."""

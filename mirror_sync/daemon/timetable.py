@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
@@ -12,12 +13,37 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.memory import MemoryJobStore
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from mirror_sync.app.triggers import trigger_of
-from mirror_sync.domain.job.job import Every, Schedule
+from mirror_sync.app.triggers import due_after, trigger_of
+from mirror_sync.daemon.lease import JobMark
+from mirror_sync.domain.job.job import Cron, Every, Schedule
 
 AT_ONCE = 4  # jobs that run side by side; the others wait for their turn
 _SPREAD = 2.0  # seconds between the first runs of two jobs
 _OURS = "ours"  # the store and executor of the heartbeat, whose name no job can take
+
+
+def resumed(
+    schedules: Mapping[str, Schedule], marks: Mapping[str, JobMark], alive: float | None, now: datetime
+) -> dict[str, datetime]:
+    """When jobs run first that another daemon has run until now, as far as that is known of them.
+
+    A run that was cut off goes on at once, and so does what has become due since the other one was last seen alive,
+    `alive` seconds ago; all else runs when the other would have run it.
+    """
+    found: dict[str, datetime] = {}
+    for name, schedule in schedules.items():
+        mark = marks.get(name)
+        began = None if mark is None else now - timedelta(seconds=mark.age)
+        if mark is not None and mark.going:
+            found[name] = now
+        elif began is not None and isinstance(schedule, Every):
+            found[name] = max(now, began + schedule.interval)
+        elif alive is not None and isinstance(schedule, Cron):
+            since = max(filter(None, (began, now - timedelta(seconds=alive))))
+            due = due_after(replace(schedule, jitter=timedelta(0)), since)
+            if due is not None and due <= now:
+                found[name] = now
+    return found
 
 
 class Timetable:
@@ -61,14 +87,17 @@ class Timetable:
             next_run_time=datetime.now(UTC),
         )
 
-    def replace(self, schedules: Mapping[str, Schedule]) -> None:
-        """From now on these jobs and no others; one whose schedule is as before keeps its next time."""
+    def replace(self, schedules: Mapping[str, Schedule], first: Mapping[str, datetime] | None = None) -> None:
+        """From now on these jobs and no others; one whose schedule is as before keeps its next time.
+
+        `first`: when those of a name that is new run first, where it is not as their schedule says.
+        """
         for name in self._schedules.keys() - schedules.keys():
             self._scheduler.remove_job(name)
         position = 0
         for name, schedule in schedules.items():
             if name not in self._schedules:
-                self._add(name, schedule, position)
+                self._add(name, schedule, position, (first or {}).get(name))
                 position += 1
             elif schedule != self._schedules[name]:
                 self._scheduler.reschedule_job(name, trigger=trigger_of(schedule))
@@ -86,14 +115,15 @@ class Timetable:
             if entry.next_run_time
         }
 
-    def _add(self, name: str, schedule: Schedule, position: int) -> None:
+    def _add(self, name: str, schedule: Schedule, position: int, at: datetime | None) -> None:
         now = datetime.now(UTC) + timedelta(seconds=position * _SPREAD)
-        first = {"next_run_time": now if schedule.only is None else schedule.only.opens(now)}
+        begins = now if at is None else max(at, now)
+        first = {"next_run_time": begins if schedule.only is None else schedule.only.opens(begins)}
         self._scheduler.add_job(
             self._run,
             trigger_of(schedule),
             args=(name,),
             id=name,
             name=name,
-            **(first if isinstance(schedule, Every) else {}),
+            **(first if isinstance(schedule, Every) or at is not None else {}),
         )

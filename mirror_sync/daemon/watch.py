@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from mirror_sync.app.triggers import due_after
 from mirror_sync.app.wishlist import wished_in
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
+from mirror_sync.daemon.lease import Lease
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.freshness import moment
@@ -30,7 +31,7 @@ from mirror_sync.logger import Logger
 from mirror_sync.net.certificate import ServerCertificate
 from mirror_sync.observe.metrics.ledger import JobFigures
 from mirror_sync.observe.metrics.metrics import Metrics
-from mirror_sync.observe.metrics.readings import Disk, Due, Readings, ReplicaFigures
+from mirror_sync.observe.metrics.readings import Disk, Due, LeaseFigures, Readings, ReplicaFigures
 from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.reads_file import last_keep
@@ -98,6 +99,7 @@ class DaemonWatch:
         self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
         self._disks: dict[str, Disk] = {}
         self._hindrance: str | None = None
+        self._lease: tuple[str, Lease] | None = None  # of several daemons, and which target holds it
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: WatchedMirror) -> None:
@@ -110,6 +112,10 @@ class DaemonWatch:
         except OSError as error:
             _log.warning("metrics.nothing-remembered", reason=str(error))
 
+    def stand(self, target: str, lease: Lease) -> None:
+        """Several daemons share the jobs, by a lease in this target."""
+        self._lease = target, lease
+
     def refuse(self) -> None:
         """jobs.yaml was read and cannot be used."""
         self.metrics(ConfigRead(None))
@@ -121,12 +127,13 @@ class DaemonWatch:
     def readiness(self) -> Readiness:
         """Whether the daemon serves its purpose now, and if not, why."""
         self._doubt()
-        return readiness(self.metrics.ledger.page(), self._jobs(), self._stop)
+        trouble = "" if self._lease is None else self._lease[1].standing.trouble
+        return readiness(self.metrics.ledger.page(), self._jobs(), self._stop, trouble)
 
     def readings(self) -> Readings:
         """What a scrape reads at this moment; nothing before the first jobs.yaml."""
         if self._current is None:
-            return Readings()
+            return Readings(ha=self._standing())
         self._doubt()
         unusual, counted = traffic_of(self._current[0])
         budgets, disks = self._current[1].budgets(), dict(self._disks)
@@ -134,7 +141,14 @@ class DaemonWatch:
         ends = _certificate_ends(self._current[0])
         settings, mirror = self._current
         more = mirror.speeds(), _replicas(*self._current), _wished(settings, mirror), keeps_of(settings)
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more, self._standing())
+
+    def _standing(self) -> dict[str, LeaseFigures]:
+        if self._lease is None:
+            return {}
+        target, lease = self._lease
+        found = lease.standing
+        return {target: LeaseFigures(found.leads, found.since.timestamp(), found.contact, found.changes)}
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:
@@ -142,16 +156,28 @@ class DaemonWatch:
         next_runs, running = self._timetable.next_runs(), self._running()
         states = self.metrics.ledger.page().jobs
         paused = Pauses(self._current[0].state_dir).all()
+        waits, begun = self._others()
         return {
             job.name: Due(
                 target=job.target,
                 running=job.name in running,
                 next_run=next_runs[job.name].timestamp() if job.name in next_runs else None,
-                overdue=0.0 if job.name in paused else overdue(job, states[job.name], time.time()),
+                overdue=0.0 if waits or job.name in paused else overdue(job, states[job.name], time.time(), begun(job)),
             )
             for job in self._current[0].jobs
             if job.name in states
         }
+
+    def _others(self) -> tuple[bool, Callable[[Job], float]]:
+        """Whether another daemon has the jobs now; and when a job was last begun by any of them, in seconds since 1970:
+        what others did is not in the history of this machine.
+        """
+        if self._lease is None:
+            return False, lambda job: 0.0
+        lease = self._lease[1]
+        standing, marks, now = lease.standing, lease.marks(), time.time()
+        since = standing.since.timestamp()
+        return not standing.leads, lambda job: now - marks[job.name].age if job.name in marks else since
 
     def _keep_probing(self) -> None:
         while not self._stop.is_set():
@@ -257,15 +283,17 @@ def keeps_of(settings: Settings) -> dict[str, dict[str, float]]:
     return found
 
 
-def overdue(job: Job, state: JobFigures, now: float) -> float:
+def overdue(job: Job, state: JobFigures, now: float, elsewhere: float = 0.0) -> float:
     """Seconds since a job should have run, after the beginning of its last run that came to its end; 0 in time.
 
-    That repos of it failed is no lateness: they have a signal of their own.
+    That repos of it failed is no lateness: they have a signal of their own. `elsewhere`: when another daemon last began
+    it, in seconds since 1970.
     """
-    since = datetime.fromtimestamp(state.ended_start or state.first_seen, UTC)
+    last = state.ended_start or state.first_seen
+    since = datetime.fromtimestamp(max(last, elsewhere), UTC)
     due: datetime | None
     match job.schedule:
-        case Every() as schedule if state.ended is None:  # such a job runs at the start
+        case Every() as schedule if state.ended is None and elsewhere <= last:  # such a job runs at the start
             due = since if schedule.only is None else schedule.only.opens(since)
         case Every() | Cron() as schedule:
             due = due_after(schedule, since)

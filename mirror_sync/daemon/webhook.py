@@ -5,6 +5,7 @@ A hint, and never more: what the Hub forgets to say, the schedules find. Nothing
 202   {"begun": [...]}         a sync was started, or waits already
 200   {"ignored": "why"}       no job wants it: the Hub switches off webhooks that are answered by errors
 400, 401, 408, 413, 429        no payload; another secret; too slow; too large; too many
+503                            of two daemons this one is the standby: the other one takes webhooks
 
 The secret is looked at before anything is counted: who does not know it spends nothing of what the Hub may send.
 
@@ -114,8 +115,16 @@ class TokenBucket:
         return True
 
 
-def webhook_route(secret: str, ask: Ask, count: Counter, bucket: TokenBucket | None = None) -> Route:
-    """`ask` starts syncs; `count` has the label outcome; `bucket` is of those who know the secret."""
+def webhook_route(
+    secret: str,
+    ask: Ask,
+    count: Counter,
+    bucket: TokenBucket | None = None,
+    away: Callable[[], str] = lambda: "",
+) -> Route:
+    """`ask` starts syncs; `count` has the label outcome; `bucket` is of those who know the secret. `away` says why
+    another daemon has to be asked, empty where this one is right.
+    """
     limit, strangers = bucket or TokenBucket(), TokenBucket()
 
     def admit(request: Request) -> None:
@@ -124,6 +133,8 @@ def webhook_route(secret: str, ask: Ask, count: Counter, bucket: TokenBucket | N
             raise _RefusedCall(429, "too many webhooks")
         if not known:
             raise _RefusedCall(401, "X-Webhook-Secret is not http.webhook_secret of jobs.yaml")
+        if why := away():
+            raise _RefusedCall(503, why)
 
     async def webhook(request: Request) -> Response:
         answer, outcome = await _answer(request)

@@ -52,6 +52,12 @@ class Pauses:
             self._write(pauses)
             return True
 
+    def put(self, pauses: Mapping[str, datetime | None]) -> None:
+        """Those of another machine, in the place of all that there are."""
+        with self._locked():
+            if self.all() != pauses:
+                self._write(pauses)
+
     def _locked(self) -> FileHold:
         self._folder.mkdir(PRIVATE, parents=True, exist_ok=True)
         return hold(self._folder / f"{FILE}.lock")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mirror_sync.domain.digest import Sha256
     from mirror_sync.domain.outcome.events import Observer
     from mirror_sync.domain.repo import Repo
+    from mirror_sync.ports.lease_place import LeasePlace
     from mirror_sync.ports.memory import ReadCache
     from mirror_sync.ports.source import Source
     from mirror_sync.ports.store import Store
@@ -61,6 +62,17 @@ def open_store(
     from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
 
     return S3Store(target, S3Options(max_connections=connections, unsigned=unsigned, learn=learn))
+
+
+def open_lease(target: Target, patience: float) -> LeasePlace:
+    """Where the daemons that share a target agree on who works; calls wait about so many seconds for it."""
+    if isinstance(target, DirectoryTarget):
+        from mirror_sync.stores.directory.folder_lease import FolderLease
+
+        return FolderLease(target.root, patience)
+    from mirror_sync.stores.s3.bucket_lease import BucketLease
+
+    return BucketLease(target, patience)
 
 
 @dataclass(frozen=True, slots=True)

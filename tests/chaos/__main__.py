@@ -13,6 +13,7 @@ from pathlib import Path
 from random import SystemRandom
 
 from tests.chaos.game import WORLD, Game, say
+from tests.chaos.pair import NAME
 from tests.chaos.tally import Tally
 from tests.parts import absent
 from tests.servers.bucket import S3Server
@@ -29,6 +30,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--scene", default="", metavar="WORDS", help='only scenes whose name has these words, say "prune"'
     )
+    parser.add_argument(
+        "--daemons", type=int, choices=(1, 2), default=1, help="2: nothing but two daemons of which one works at a time"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="say what every round does")
     return parser.parse_args(argv)
 
@@ -41,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # As Ctrl-C does: every server and every run is ended before this one.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    game = Game(seed, folder, Tally(), verbose=options.verbose, only=options.scene)
+    game = Game(seed, folder, Tally(), verbose=options.verbose, only=NAME if options.daemons > 1 else options.scene)
     began = time.monotonic()
     with _server(options.target) as server:
         for number in range(-(-options.rounds // WORLD)):

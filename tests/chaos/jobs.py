@@ -20,9 +20,14 @@ OFTEN, SELDOM = "2s", "6h"
 
 
 def write_jobs(
-    machine: Machine, endpoints: Sequence[str], target: Mapping[str, str], kept: Kept, every: str = OFTEN
+    machine: Machine,
+    endpoints: Sequence[str],
+    target: Mapping[str, str],
+    kept: Kept,
+    every: str = OFTEN,
+    lease: float | None = None,
 ) -> None:
-    """Write a machine's configuration; JSON is YAML."""
+    """Write a machine's configuration; JSON is YAML. `lease` in seconds, for a daemon that is not the only one."""
     folder = machine.config.parent
     document = {
         "version": 1,
@@ -31,6 +36,7 @@ def write_jobs(
         "targets": {"mirror": {**target, **_grace("BucketEntry" if "endpoint_url" in target else "FolderEntry")}},
         "front": {"listen": f"{LOOPBACK}:{free_port()}"},
         **({"http": {"listen": "none"}} if knows("", "http") else {}),
+        **({"ha": {"lease": f"{lease:g}s"}} if lease else {}),
         "defaults": {
             "upstream": "hub",
             "target": "mirror",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.actors import PATIENCE, Ending, Machine, beside, commands, finish, start
+from tests.chaos.pair import NAME, two_daemons
 from tests.chaos.shelf import FolderShelf, Unreadable
 from tests.chaos.tally import STUCK, Finding
 from tests.chaos.unsound import PRUNE, SYNC, VERIFY, damage, lies
@@ -47,7 +48,10 @@ class Scene:
     @property
     def doubled(self) -> bool:
         """Whether two machines fetch."""
-        return len({machine for machine, words in self.runs if words[0] in ("sync", "daemon")}) > 1
+        return (
+            self.story is two_daemons
+            or len({machine for machine, words in self.runs if words[0] in ("sync", "daemon")}) > 1
+        )
 
     @property
     def pruned(self) -> bool:
@@ -65,6 +69,7 @@ SCENES = (
     Scene("a prune on another machine", 2, ((0, SYNC), (1, PRUNE))),
     Scene("damage", 2, story=damage),
     Scene("a bucket that lies", 2, story=lies),
+    Scene(NAME, 0, story=two_daemons),  # by itself alone: see --daemons
 )
 
 
@@ -91,10 +96,14 @@ def play(
 def _play_scene(one: World, number: int, *, last: bool, tell: Callable[[str], None], only: str) -> None:
     season, dice = one.ledger.season, one.dice
     scenes = [scene for scene in _possible(one) if only in scene.name]
-    scene = dice.choices(scenes, [scene.weight for scene in scenes])[0]
+    weights = [scene.weight for scene in scenes]
+    scene = dice.choices(scenes, weights if any(weights) else None)[0]
     season.raced, season.pruned, season.alone = scene.raced, scene.pruned, len(scene.runs) == 1
     if scene.story is not None:
-        season.alone = True
+        if scene.story is two_daemons:
+            season.raced = True  # who was stopped in the middle of a write may end it
+            tell(f"faults: {one.faulter.draw(dice)}")
+        season.alone = not season.raced
         scene.story(one, number, tell)
         _settle(one, scene)
         return

@@ -30,7 +30,8 @@ FALSE = "false successes"
 GONE = "false withdrawals"
 MISSED = "missed damage"
 STUCK = "not converged"
-KINDS = (WRONG, MIXED, LOST, FALSE, GONE, MISSED, STUCK)
+TWICE = "run by two daemons"
+KINDS = (WRONG, MIXED, LOST, FALSE, GONE, MISSED, STUCK, TWICE)
 MOST_AGAIN = 10.0
 """Percent of the needed bytes that may be fetched again."""
 

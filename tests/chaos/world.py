@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.chaos.actors import Ending, Machine, beside, start
+from tests.chaos.actors import Ending, Machine, beside, knows, start
 from tests.chaos.faults import Faulter
 from tests.chaos.inspector import Inspector
 from tests.chaos.jobs import SELDOM, write_jobs
@@ -27,6 +27,8 @@ from tests.servers.bucket import S3Server
 from tests.servers.ports import answers, free_port
 from tests.standin import Hub
 
+LEASE = 3.0
+"""Seconds that a daemon of two keeps the work, the least there is."""
 _FRONT = Ending(None, 1e9)
 
 
@@ -46,6 +48,8 @@ class World:
     machines: tuple[Machine, Machine]
     patient: Machine
     """The first machine, with a schedule of hours."""
+    pair: tuple[Machine, Machine]
+    """Both machines, for daemons of which one works at a time."""
     ledger: Ledger
     inspector: Inspector
     tally: Tally
@@ -133,6 +137,9 @@ def _furnished(stack: ExitStack, number: int, folder: Path, dice: Random, place:
     for machine in machines:
         write_jobs(machine, endpoints, place.url, kept)
     write_jobs(patient, endpoints, place.url, kept, SELDOM)
+    pair = (Machine("one", folder / "one-of-two.yaml"), Machine("two", folder / "two-of-two.yaml"))
+    for machine in pair if knows("", "ha") else ():
+        write_jobs(machine, endpoints, place.url, kept, lease=LEASE)
     return World(
         number=number,
         folder=folder,
@@ -145,6 +152,7 @@ def _furnished(stack: ExitStack, number: int, folder: Path, dice: Random, place:
         faulter=Faulter(hub, truth, traffic, place.proxy),
         machines=machines,
         patient=patient,
+        pair=pair,
         ledger=ledger,
         inspector=Inspector(place.shelf, truth, Random(dice.random())),
         tally=tally,

@@ -28,6 +28,7 @@ SECTIONS = {
     "front": ("FrontEntry", "TlsEntry", "LimitsEntry", "CacheEntry", "OciEntry", "TorrentsEntry"),
     "on": ("OnEntry", "CommandEntry", "PostEntry"),
     "http": ("HttpEntry",),
+    "ha": ("HaEntry",),
     "engine": ("EngineEntry",),
     "site": ("CatalogueEntry", "AskEntry"),
     "maintenance": ("MaintenanceEntry", "VerifyEntry", "PruneEntry"),

@@ -64,7 +64,7 @@ from mirror_sync.front.protocols.s3_addresses import addressed, is_marked
 from mirror_sync.observe.log.log import Format
 from mirror_sync.observe.metrics.ledger import JobOutcome
 from mirror_sync.observe.metrics.metrics import Metrics
-from mirror_sync.observe.metrics.readings import Disk, Due, Readings, ReplicaFigures
+from mirror_sync.observe.metrics.readings import Disk, Due, LeaseFigures, Readings, ReplicaFigures
 from mirror_sync.state import tries
 from mirror_sync.state.records import RunState
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -196,6 +196,7 @@ def _told() -> CollectorRegistry:
         hindrance="",
         certificate_ends=1.0,
         wishes={"t": 1},
+        ha={"t": LeaseFigures(leads=True, since=1.0, contact=0.0, changes=1)},
         replicas={("t", "far"): ReplicaFigures(1.0, 0.0, 0, failing=False, alert_behind=3600.0)},
         refused={("target", "no token"): 1},
         signing={"target": ("SHA256:key", "2026-01-01T00:00:00Z")},

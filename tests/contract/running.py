@@ -19,7 +19,14 @@ TOLD = {"event": {"action": "update", "scope": "repo.content"}, "repo": {"type":
 ELSEWHERE = {"event": {"action": "update", "scope": "discussion"}, "repo": {"type": "model", "name": "acme/one"}}
 
 # What is sent to the socket, and what is asked over HTTP.
-LINES = ('{"trigger": "part"}', '{"trigger": "acme/one"}', '{"trigger": "nothing"}', '{"other": 1}', "no JSON")
+LINES = (
+    '{"trigger": "part"}',
+    '{"trigger": "acme/one"}',
+    '{"trigger": "nothing"}',
+    '{"role": ""}',
+    '{"other": 1}',
+    "no JSON",
+)
 CALLS: tuple[tuple[str, str, dict[str, str], object], ...] = (
     ("GET", "/metrics", {}, None),
     ("GET", "/metrics", {"Accept": "application/openmetrics-text; version=1.0.0"}, None),

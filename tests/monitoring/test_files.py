@@ -90,6 +90,9 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
     unseen = {name for name in NAMES - asked if name.startswith("mirror_sync_")}
     assert unseen == {
         "mirror_sync_start_timestamp_seconds",
+        "mirror_sync_ha_since_timestamp_seconds",
+        "mirror_sync_ha_lease_contact_age_seconds",
+        "mirror_sync_ha_changes",
         "mirror_sync_road_bytes_total",
         "mirror_sync_roads_left_total",
         "mirror_sync_endpoint_rate_bytes",

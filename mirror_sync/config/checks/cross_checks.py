@@ -152,6 +152,7 @@ def faults(draft: Draft) -> Iterator[Finding]:
     yield from _ends(draft, "upstream", draft.upstreams)
     yield from _ends(draft, "target", draft.targets)
     yield from draft.engine.faults()
+    yield from _leased(draft)
     yield from door_faults(draft.tree)
     yield from _undecided(("licenses",), draft.licenses, draft.tree)
     yield from draft.policy.inspection_faults(("policy",))
@@ -168,6 +169,20 @@ def faults(draft: Draft) -> Iterator[Finding]:
         yield from own.inspection_faults(("jobs", index, "policy"), draft.policy)
     yield from clashes(draft.numbered)
     yield from two_hubs(draft.numbered, draft.modelscopes)
+
+
+def _leased(draft: Draft) -> Iterator[Finding]:
+    """Where the lease of several daemons lies: all of them must mean one place."""
+    entry = draft.tree.get("ha")
+    if not isinstance(entry, dict):
+        return
+    named = entry.get("target")
+    if named is None and len(draft.targets) > 1:
+        yield Finding(
+            ("ha", "target"), f"is missing, and there are several targets; write one of {', '.join(draft.targets)}"
+        )
+    elif isinstance(named, str) and NAME.fullmatch(named) and named not in draft.targets:
+        yield Finding(("ha", "target"), f"{quoted(named)} is not under targets; there are: {', '.join(draft.targets)}")
 
 
 def _undecided(trail: Trail, entry: LicensesEntry, tree: object) -> Iterator[Finding]:

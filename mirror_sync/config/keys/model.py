@@ -24,6 +24,7 @@ from mirror_sync.config.keys.program_entries import (
     CatalogueEntry,
     EngineEntry,
     FrontEntry,
+    HaEntry,
     HttpEntry,
     MaintenanceEntry,
 )
@@ -529,6 +530,11 @@ class File(Keys):
         default_factory=HttpEntry,
         description="Where the daemon answers those that watch it.",
         examples=[{"listen": "127.0.0.1:9108"}],
+    )
+    ha: HaEntry | None = Field(
+        default=None,
+        description="Two daemons for these jobs, of which one works at a time; one alone when left out.",
+        examples=[{"lease": "30s"}],
     )
     engine: EngineEntry = Field(
         default_factory=EngineEntry,

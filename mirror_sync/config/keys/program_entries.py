@@ -29,6 +29,7 @@ from mirror_sync.domain.outcome.events import Care
 ASK_DOOR = "ask"  # of the fronts: the form of the catalogue
 _WAIT = timedelta(seconds=60)
 _LEAST = 1000  # bytes a second
+LEAST_LEASE = timedelta(seconds=3)
 Readable = Annotated[RepoSet, scalars.from_text(RepoSet.parse), scalars.TEXT]
 Network = Annotated[str, scalars.from_text(network), scalars.TEXT]
 
@@ -343,6 +344,29 @@ class HttpEntry(Keys):
         if self.listen is None or self.webhook_secret is None:
             return None
         return self.webhook_secret.get_secret_value() or None
+
+
+def _long_enough(lease: timedelta) -> timedelta:
+    if lease < LEAST_LEASE:
+        raise ValueError("is less than 3s, and a slow answer would end it; write 30s")
+    return lease
+
+
+class HaEntry(Keys):
+    """That two daemons, or more, have these jobs, and one of them works at a time."""
+
+    lease: Annotated[scalars.Interval, AfterValidator(_long_enough)] = Field(
+        default=timedelta(seconds=30),
+        description="How long a daemon that is silent keeps the work, 3s at the least: another one goes on within two "
+        "of them.",
+        examples=["30s"],
+        json_schema_extra={"default": "30s"},
+    )
+    target: scalars.Name | None = Field(
+        default=None,
+        description="The target that holds the lease, a name under targets; may be left out when there is only one.",
+        examples=["mirror"],
+    )
 
 
 class EngineEntry(Keys):

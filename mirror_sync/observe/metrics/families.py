@@ -138,6 +138,20 @@ _REPLICAS: tuple[Figure, ...] = (
         lambda one: one.alert_behind,
     ),
 )
+_LEASES: tuple[Figure, ...] = (
+    (
+        "ha_leader",
+        "1 at the daemon that has the lease in a target, 0 at a standby; no series where jobs.yaml has no ha.",
+        lambda one: float(one.leads),
+    ),
+    ("ha_since_timestamp_seconds", "Since when a daemon has been what it is.", lambda one: one.since),
+    ("ha_lease_contact_age_seconds", "How long ago a daemon last read or wrote the lease.", lambda one: one.contact),
+    (
+        "ha_changes",
+        "How often a daemon has become leader or standby since it began.",
+        lambda one: float(one.changes),
+    ),
+)
 _DAEMON: tuple[tuple[str, str, Callable[[MetricsSnapshot, Readings], float | None]], ...] = (
     (
         "front_certificate_expiry_timestamp_seconds",
@@ -193,6 +207,7 @@ class Families(Collector):
         yield from _gauges(_SPEEDS, _by_two(readings.speeds), ("upstream", "endpoint"))
         yield from _gauges(_DISKS, (((name,), disk) for name, disk in readings.disks.items()), ("disk",))
         yield from _gauges(_REPLICAS, readings.replicas.items(), ("target", "replica"))
+        yield from _gauges(_LEASES, (((name,), one) for name, one in readings.ha.items()), ("target",))
         for name, help_text, value_of in _DAEMON:
             yield _gauge(name, help_text, [((), value_of(page, readings))])
         yield _gauge(

@@ -39,6 +39,18 @@ class ReplicaFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseFigures:
+    """How a daemon of several stands: `since` in seconds since 1970, `contact` in seconds since it last reached the
+    lease, `changes` of its role since it began.
+    """
+
+    leads: bool
+    since: float
+    contact: float
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """One moment. `budgets` by upstream and kind of call, `speeds` by upstream and endpoint; `heartbeat`: seconds since
     the scheduler's last one.
@@ -52,6 +64,7 @@ class Readings:
     bytes, `repos` that went, and `since` in seconds since 1970 where reads are counted.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     `wishes`: repos that are asked for in vain, by target.
+    `ha`: of several daemons, by the target that holds their lease; nothing for one alone.
     """
 
     jobs: Mapping[str, Due] = field(default_factory=dict)
@@ -68,3 +81,4 @@ class Readings:
     replicas: Mapping[tuple[str, str], ReplicaFigures] = field(default_factory=dict)
     wishes: Mapping[str, int] = field(default_factory=dict)
     keeps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    ha: Mapping[str, LeaseFigures] = field(default_factory=dict)

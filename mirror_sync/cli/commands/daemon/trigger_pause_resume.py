@@ -12,6 +12,8 @@ from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Job, command, names_of_jobs
 from mirror_sync.errors import UsageError
 
+STANDBY = "standby"  # how it says so
+
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
 
@@ -80,4 +82,18 @@ def _having(invocation: Invocation, job: str) -> Settings:
     settings = invocation.owned()
     if job not in {one.name for one in settings.jobs}:
         raise UsageError(f"{settings.path.name} has no job {job!r}{jobs_instead(job, settings.jobs)}")
+    if settings.ha is not None:
+        _expect_no_standby(settings)
     return settings
+
+
+def _expect_no_standby(settings: Settings) -> None:
+    """UsageError where another daemon has the jobs: what is paused is as it says."""
+    from mirror_sync.daemon.control import ask_role
+
+    try:
+        role = ask_role(settings.state_dir)
+    except ConnectionError:  # it is paused by the time that one starts
+        return
+    if role.startswith(STANDBY):
+        raise UsageError(f"the daemon here is the {role}: pause and resume jobs on the machine that works")

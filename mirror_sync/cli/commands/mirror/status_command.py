@@ -141,6 +141,18 @@ def _bounds(settings: Settings) -> list[str]:
     ]
 
 
+def _role(settings: Settings) -> list[str]:
+    """Which of several daemons the one of this machine is, as it says itself."""
+    if settings.ha is None:
+        return []
+    from mirror_sync.daemon.control import ask_role
+
+    try:
+        return [f"daemon: {ask_role(settings.state_dir) or 'the only one, it was started without ha'}"]
+    except (ConnectionError, UsageError) as error:
+        return [f"daemon: {error}"]
+
+
 def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
     from mirror_sync.domain.job.job import denials
@@ -184,5 +196,5 @@ def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], 
     taken = published.complete(take_inventory(settings.jobs, memory, now))
     ways, untold = _ways(mirror)
     inventory = replace(taken, tended=mirror.tended(), ways=ways.of(settings.jobs))
-    inventory = replace(inventory, notes=(*inventory.notes, *untold, *_bounds(settings)))
+    inventory = replace(inventory, notes=(*inventory.notes, *untold, *_bounds(settings), *_role(settings)))
     return of_jobs(inventory, names) if jobs else inventory
