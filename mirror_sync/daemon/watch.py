@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mirror_sync.app.triggers import due_after
 from mirror_sync.app.wishlist import wished_in
+from mirror_sync.daemon.front_watch import FrontWatch
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.timetable import Timetable
 from mirror_sync.domain.content.upstream import BudgetState
@@ -98,11 +99,13 @@ class DaemonWatch:
         self._asked: tuple[str, float] | None = None  # the target that has yet to answer, and since when
         self._disks: dict[str, Disk] = {}
         self._hindrance: str | None = None
+        self._front = FrontWatch(stop)
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: WatchedMirror) -> None:
         """From now on this mirror is watched, and the jobs of these settings."""
         self._current = settings, mirror
+        self._front.take(settings)
         self.metrics(ConfigRead(tuple(job.name for job in settings.jobs if job.schedule is not None)))
         try:
             self.metrics.ledger.remember(*mirror.remembered())
@@ -117,6 +120,7 @@ class DaemonWatch:
     def start(self) -> None:
         """Begin to ask the targets, in a thread that ends with the program."""
         threading.Thread(target=self._keep_probing, name="probe", daemon=True).start()
+        threading.Thread(target=self._front.keep_looking, name="front", daemon=True).start()
 
     def readiness(self) -> Readiness:
         """Whether the daemon serves its purpose now, and if not, why."""
@@ -134,7 +138,8 @@ class DaemonWatch:
         ends = _certificate_ends(self._current[0])
         settings, mirror = self._current
         more = mirror.speeds(), _replicas(*self._current), _wished(settings, mirror), keeps_of(settings)
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more)
+        front = self._front.figures
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more, front=front)
 
     def _jobs(self) -> dict[str, Due]:
         if self._current is None:

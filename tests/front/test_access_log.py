@@ -32,6 +32,7 @@ LINE = {
 
 
 WRITTEN = ("time", "client", "user", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent", "door")
+WRITTEN += ("first", "zone", "cache", "pointer")
 
 
 def line(**changes: object) -> str:
