@@ -407,6 +407,17 @@ class EngineEntry(Keys):
                 yield Finding(("engine", key), "this key is for kind: dask; remove it, or write kind: dask", key=True)
 
 
+class TracesEntry(Keys):
+    """Where runs are told as OpenTelemetry traces; nowhere when left out, and nothing is imported for it."""
+
+    endpoint: scalars.Endpoint | None = Field(
+        default=None,
+        description="A collector that takes OTLP over HTTP: its address, without /v1/traces. It needs the extra "
+        "mirror-sync[otel].",
+        examples=["http://127.0.0.1:4318"],
+    )
+
+
 class AskEntry(Keys):
     """How people ask for what is not mirrored."""
 
