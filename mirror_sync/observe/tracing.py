@@ -1,7 +1,7 @@
 """Runs as OpenTelemetry traces: a run is a trace, its repos are spans of it, and files that are fetched spans of these.
 
 Sent by OTLP over HTTP (OpenTelemetry Protocol 1.x, protobuf), in a thread of the SDK's, which keeps 2,048 spans and
-leaves out more rather than hold anybody up. The SDK is the extra mirror-sync[otel], imported where jobs.yaml asks for it.
+leaves out more rather than hold anybody up. The SDK is the extra mirror-sync[otel], imported where it is asked for.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Traces:
                 self._end_repo(event)
             case FileStarted():
                 repo = str(event.repo)
-                about = {"repo": repo, "path": event.path, "bytes": event.size}
+                about: Attributes = {"repo": repo, "path": event.path, "bytes": event.size}
                 self._begin((event.run, repo, event.path), "file", about)
             case FileFinished():
                 self._end((event.run, str(event.repo), event.path), {"stored": event.stored}, event.error or "")
