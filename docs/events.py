@@ -233,13 +233,13 @@ _HEAD = """# Events of the log
 
 Written by `python -m docs.events`; a test keeps it true to the code.
 
-Every line of the log is an event's name and its fields, on stderr: `key=value` in files, coloured on a terminal, one JSON
-object a line with `--log-format json`. Under systemd each line is in the journal with its priority and its fields, so that
-`journalctl -u mirror-sync -p warning` shows what needs a look, and `journalctl MIRROR_SYNC_EVENT=repo.failed` one kind:
-[the log](monitoring.md#the-log). `debug` lines need `-v`. No secret and no control character is ever written.
+Every line of the log is an event's name and its fields, on stderr: `key=value` in files, coloured on a terminal, one
+JSON object a line with `--log-format json`. Under systemd each line is in the journal with its priority and its fields,
+so that `journalctl -u mirror-sync -p warning` shows what needs a look, and `journalctl MIRROR_SYNC_EVENT=repo.failed`
+one kind: [the log](monitoring.md#the-log). `debug` lines need `-v`. No secret and no control character is ever written.
 
-All that one run did: `journalctl -u mirror-sync MIRROR_SYNC_RUN=ID`, with the id that `status --json` and the changes of
-`status REPO --json` name.
+All that one run did: `journalctl -u mirror-sync MIRROR_SYNC_RUN=ID`, with the id that `status --json` and the
+changes of `status REPO --json` name.
 """
 
 

@@ -58,7 +58,7 @@ def front_families(front: FrontFigures) -> Iterator[Metric]:
         yield counter
 
 
-class _Once(Collector):
+class _FrontCollector(Collector):
     def __init__(self, front: FrontFigures) -> None:
         self._front = front
 
@@ -69,7 +69,7 @@ class _Once(Collector):
 def render_front(front: FrontFigures, accept: str) -> tuple[bytes, str]:
     """A page for Prometheus, and its type, as the Accept header asks for it."""
     registry = CollectorRegistry()
-    registry.register(_Once(front))
+    registry.register(_FrontCollector(front))
     encode, media_type = choose_encoder(accept)
     return encode(registry), media_type
 
