@@ -48,6 +48,7 @@ _MEANINGS = {
     "errand.given-back": "A worker stops, and another one goes on with the repo.",
     "errand.started": "A worker begins with a repo.",
     "front.closed": "`front nginx` wrote for workers who may not enter a folder that they need.",
+    "front.unwatched": "What `front.watch` names cannot be read: nobody counts what the front answers until it can.",
     "history.not-written": "A fault of the disk: a gap in what `status` knows, and no end to the run.",
     "history.set-aside": "The history could not be read; a new one is begun, the old one kept beside it.",
     "history.unreadable": "The history cannot be read, and nothing of it is shown; the next run sets it aside.",
@@ -241,13 +242,13 @@ _HEAD = """# Events of the log
 
 Written by `python -m docs.events`; a test keeps it true to the code.
 
-Every line of the log is an event's name and its fields, on stderr: `key=value` in files and the journal, coloured on a
-terminal, one JSON object a line with `--log-format json`. Under systemd each line has its priority, so that
-`journalctl -u mirror-sync -p warning` shows what needs a look. `debug` lines need `-v`. No secret and no control
-character is ever written.
+Every line of the log is an event's name and its fields, on stderr: `key=value` in files, coloured on a terminal, one
+JSON object a line with `--log-format json`. Under systemd each line is in the journal with its priority and its fields,
+so that `journalctl -u mirror-sync -p warning` shows what needs a look, and `journalctl MIRROR_SYNC_EVENT=repo.failed`
+one kind: [the log](monitoring.md#the-log). `debug` lines need `-v`. No secret and no control character is ever written.
 
-All that one run did: `journalctl -u mirror-sync | grep run=ID`, with the id that `status --json` and the changes of
-`status REPO --json` name.
+All that one run did: `journalctl -u mirror-sync MIRROR_SYNC_RUN=ID`, with the id that `status --json` and the
+changes of `status REPO --json` name.
 """
 
 

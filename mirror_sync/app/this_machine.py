@@ -17,12 +17,14 @@ from mirror_sync.app.next_runs import JobLine
 from mirror_sync.app.remembered import replicas_of
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
+from mirror_sync.config.keys.program_entries import WatchEntry
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.catalogue.feed import FEED, Feed, mirror_id, upstream_word
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.job.upstreams import MirrorUpstream
 from mirror_sync.domain.outcome.events import Care
+from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.outcome.wish import HowToAsk, RepoWish, Wishlist
 from mirror_sync.domain.subject import Subject
@@ -34,7 +36,7 @@ from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord, RunState, Size
 from mirror_sync.state.target_memory import mirror_memory
-from mirror_sync.state.traffic_file import kept_days, kept_unusual
+from mirror_sync.state.traffic_file import kept_days, kept_front, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES
 from mirror_sync.state.wishes import Wishes
 
@@ -73,6 +75,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         wishes=_wished(settings, target),
         id=target_id(settings, target),
         replicas=replicas_of(settings, target),
+        front=_front(settings, now),
         through={
             upstream_word(name): _ids_of(settings, name)
             for name in sorted({job.upstream for job in jobs})
@@ -184,6 +187,13 @@ def _traffic(settings: Settings, target: str) -> tuple[Day, ...]:
         Day(day["day"], day["bytes"], downloads=day["downloads"], clients=day["clients"])
         for day in kept_days(settings.state_dir, target)
     )
+
+
+def _front(settings: Settings, now: datetime) -> FrontDay | None:
+    """What the daemon counted; nothing of several targets, of which nobody knows which one the front serves."""
+    if settings.front.watch == WatchEntry() or len({job.target for job in settings.jobs}) > 1:
+        return None
+    return kept_front(settings.state_dir).day(now)
 
 
 def _unusual(settings: Settings, target: str) -> tuple[str, int]:

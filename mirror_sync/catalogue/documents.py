@@ -16,6 +16,7 @@ from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.domain.catalogue import rows
 from mirror_sync.domain.catalogue.rows import Overview, ShownJob
 from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.repo import Kind
 
@@ -67,6 +68,7 @@ def status(
             "replicas": [
                 {"name": one.name, "state": one.state, "published": one.published or None} for one in overview.replicas
             ],
+            "front": _front(overview.front),
             "jobs": [_job(job) for job in known.jobs],
             "unused": dict(unused),
             "repos": [],
@@ -103,6 +105,18 @@ def mirrorz(known: LocalKnowledge, overview: Overview, lines: Iterable[RepoStatu
 
 def _written(document: Any) -> bytes:
     return (_COMPACT.encode(document) + "\n").encode()
+
+
+def _front(day: FrontDay | None) -> dict[str, Any] | None:
+    if day is None:
+        return None
+    counts = day.counts
+    return {
+        "seconds": round(day.seconds),
+        "requests": {name: int(count) for name, count in counts.statuses.items()},
+        "bytes": int(counts.bytes),
+        "hit_ratios": {zone: round(ratio, 4) for zone, ratio in counts.hit_ratios.items()},
+    }
 
 
 def _job(job: KnownJob) -> dict[str, Any]:

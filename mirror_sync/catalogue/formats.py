@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from urllib.parse import quote, urlsplit
 
+from mirror_sync.domain.outcome.front_counts import EDGES
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 _STEP = 1000
 _CLOSE = 10  # below which a figure keeps a digit more
@@ -33,6 +35,18 @@ def span(seconds: float) -> str:
             rest = left % length // lesser_length
             return f"{left // length} {unit}" + (f" {rest} {lesser}" if rest else "")
     return f"{left} s"
+
+
+def wait(seconds: float) -> str:
+    """The bound of a short time: `≤ 250 ms`, `≤ 2.5 s`; above the last bound `> 10 s`."""
+    if seconds > EDGES[-1]:
+        return f"> {EDGES[-1]:g} s"
+    return f"≤ {seconds * 1000:g} ms" if seconds < 1 else f"≤ {seconds:g} s"
+
+
+def share(part: float) -> str:
+    """A part of 1 as a person reads it: `93.10 %`."""
+    return f"{part * 100:.2f} %"
 
 
 def moment(time: str) -> str:

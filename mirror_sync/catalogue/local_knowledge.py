@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.freshness import moment
+from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
@@ -58,6 +59,7 @@ class LocalKnowledge:
     verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
     `ask` is how people ask for what is not here, and `wishes` what they asked for, None where that cannot be read.
+    `front` is what was counted of the front in the last day.
     """
 
     machine: str
@@ -80,6 +82,7 @@ class LocalKnowledge:
     replicas: tuple[ReplicaStatus, ...] = ()
     ask: HowToAsk = UNSAID
     wishes: tuple[RepoWish, ...] | None = ()
+    front: FrontDay | None = None
 
     @property
     def now(self) -> str:

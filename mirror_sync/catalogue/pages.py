@@ -172,6 +172,8 @@ def _templates() -> Environment:
         count=formats.count,
         span=texts.span,
         moment=formats.moment,
+        share=formats.share,
+        wait=formats.wait,
         in_url=formats.in_url,
     )
     made.tests["safe_link"] = formats.is_safe_link

@@ -121,6 +121,7 @@ class View:
             pruned=known.pruned,
             unusual=known.unusual,
             replicas=known.replicas,
+            front=known.front,
         )
         return replace(found, growth=known.grow(found) if growth is None else growth)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
     from mirror_sync.domain.outcome.events import Observer
     from mirror_sync.observe.tally import Tally
+    from mirror_sync.observe.tracing import Traces
     from mirror_sync.wiring.program import Mirror
 
 _LEVELS = {-1: logging.WARNING, 0: logging.INFO, 1: logging.DEBUG}
@@ -106,12 +107,38 @@ class Invocation:
         with ExitStack() as stack:
             if not for_good:
                 stack.callback(become_root_again)
-            mirror = Mirror(settings, (self._log(), tally), self.stop, self.redaction.rotate, reading=reading)
+            observers: list[Observer] = [self._log(), tally]
+            if not reading:
+                observers += stack.enter_context(self.traced())(settings)
+            mirror = Mirror(settings, observers, self.stop, self.redaction.rotate, reading=reading)
             stack.callback(mirror.close)
             stack.enter_context(stopped_by_signals(self.stop, self.say))
             if doing is not None:
                 stack.enter_context(self._progress(tally, doing))
             yield mirror
+
+    @contextmanager
+    def traced(self) -> Iterator[Callable[[Settings], list[Observer]]]:
+        """Gives what makes the observers by which runs are traces, for each jobs.yaml that is read; none where it asks
+        for none. What was not sent yet is, at the end. UsageError where the library is not installed.
+        """
+        made: dict[str, Traces] = {}
+
+        def trace(settings: Settings) -> list[Observer]:
+            endpoint = settings.traces.endpoint
+            if endpoint is None:
+                return []
+            if endpoint not in made:
+                from mirror_sync.observe.tracing import Traces
+
+                made[endpoint] = Traces(endpoint, self.redaction.text)
+            return [made[endpoint]]
+
+        try:
+            yield trace
+        finally:
+            for one in made.values():
+                one.close()
 
     def print(self, text: str) -> None:
         """Put text on stdout, at once: BrokenPipeError when its reader has gone. Nothing in it rules a terminal."""

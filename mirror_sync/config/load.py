@@ -118,6 +118,7 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
         front=file.front.based(around.base),
         http=file.http,
         engine=file.engine,
+        traces=file.traces,
         site=file.site,
         maintenance=file.maintenance,
         access=file.access.access,

@@ -13,6 +13,7 @@ from mirror_sync.config.keys.program_entries import (
     HaEntry,
     HttpEntry,
     MaintenanceEntry,
+    TracesEntry,
 )
 from mirror_sync.config.keys.trust_entries import Trust
 from mirror_sync.domain.access.rights import AccessRules, Opening
@@ -50,6 +51,7 @@ class Settings:
     front: FrontEntry = FrontEntry()
     http: HttpEntry = HttpEntry()
     engine: EngineEntry = EngineEntry()
+    traces: TracesEntry = TracesEntry()
     site: CatalogueEntry = CatalogueEntry()
     maintenance: MaintenanceEntry = MaintenanceEntry()
     decisions: Path | None = None

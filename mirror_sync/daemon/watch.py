@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mirror_sync.app.triggers import due_after
 from mirror_sync.app.wishlist import wished_in
+from mirror_sync.daemon.front_watch import FrontWatch
 from mirror_sync.daemon.health import Pulse, Readiness, readiness
 from mirror_sync.daemon.lease import Lease
 from mirror_sync.daemon.timetable import Timetable
@@ -100,11 +101,13 @@ class DaemonWatch:
         self._disks: dict[str, Disk] = {}
         self._hindrance: str | None = None
         self._lease: tuple[str, Lease] | None = None  # of several daemons, and which target holds it
+        self._front = FrontWatch(stop)
         metrics.read = self.readings
 
     def take(self, settings: Settings, mirror: WatchedMirror) -> None:
         """From now on this mirror is watched, and the jobs of these settings."""
         self._current = settings, mirror
+        self._front.take(settings)
         self.metrics(ConfigRead(tuple(job.name for job in settings.jobs if job.schedule is not None)))
         try:
             self.metrics.ledger.remember(*mirror.remembered())
@@ -123,6 +126,7 @@ class DaemonWatch:
     def start(self) -> None:
         """Begin to ask the targets, in a thread that ends with the program."""
         threading.Thread(target=self._keep_probing, name="probe", daemon=True).start()
+        threading.Thread(target=self._front.keep_looking, name="front", daemon=True).start()
 
     def readiness(self) -> Readiness:
         """Whether the daemon serves its purpose now, and if not, why."""
@@ -141,7 +145,8 @@ class DaemonWatch:
         ends = _certificate_ends(self._current[0])
         settings, mirror = self._current
         more = mirror.speeds(), _replicas(*self._current), _wished(settings, mirror), keeps_of(settings)
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more, self._standing())
+        front = self._front.figures
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more, self._standing(), front)
 
     def _standing(self) -> dict[str, LeaseFigures]:
         if self._lease is None:

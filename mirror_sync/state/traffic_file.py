@@ -3,6 +3,8 @@
 A day that several reports tell of keeps the count that saw more bytes, since a log that begins or ends on it saw a part
 of it: reports of rotated logs, in any order and however often, never make a day less. Counts of two logs are not added
 up, since nobody can know that they do not overlap: a day that two logs share is whole when both are given at once.
+
+And what the daemon counted of the front in the last hours, whatever was read: `front.json`.
 """
 
 from __future__ import annotations
@@ -13,11 +15,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mirror_sync.domain.outcome.front_counts import FrontHours
 from mirror_sync.domain.outcome.traffic import TrafficReport, WantedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.owners import write_anew
 
+FRONT = "front.json"
 DAYS_KEPT = 400  # the newest that were counted: a year and a month, to compare with
 
 
@@ -109,6 +113,19 @@ def kept_demand(folder: Path, target: str) -> tuple[WantedRepo, ...] | None:
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no report of traffic: {error!r}") from error
     return tuple(sorted(found, key=lambda one: (-one.clients, -one.requests, one.repo)))
+
+
+def keep_front(folder: Path, hours: FrontHours) -> None:
+    """Replace what was kept of the front. OSError when the folder cannot be written."""
+    write_anew(folder / FRONT, json.dumps(hours.encode()), synced=False)
+
+
+def kept_front(folder: Path) -> FrontHours:
+    """Nothing where nothing was kept, or what cannot be read: nobody says then that there was nothing."""
+    try:
+        return FrontHours.decode(json.loads((folder / FRONT).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return FrontHours()
 
 
 def _repo(text: object) -> Repo | None:

@@ -24,6 +24,7 @@ from mirror_sync.domain.catalogue.rows import (
     cut_list,
     page_key,
 )
+from mirror_sync.domain.outcome.front_counts import FrontCounts, FrontDay
 from mirror_sync.domain.repo import Kind, Repo
 
 _OWNERS = ("acme", "BAAI", "deepset", "mistralai", "Qwen", "sentence-transformers", "stabilityai", "tiiuae")
@@ -114,6 +115,14 @@ def lack(one: RepoRow) -> Lack:
     return Lack(one.kind, one.repo, "main", "nightly", one.state, reasons.get(one.state, "no run has looked at it yet"))
 
 
+def front_day() -> FrontDay:
+    counts = FrontCounts()
+    for number in range(4000):
+        counts.add(502 if number % 1000 == 0 else 200, 1_000_000, 0.03 if number % 10 else 0.3)
+        counts.add_cached("blobs", "miss" if number % 25 == 0 else "hit")
+    return FrontDay(82_800.0, counts)
+
+
 def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
     jobs = (
         ShownJob("nightly", "0 2 * * *", 320, 318, moment(0), "2026-11-20T00:41:12Z", "failed", "2026-11-21T02:00:00Z"),
@@ -141,6 +150,7 @@ def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
         lag=Lag(50, 4_210.0, 90_061.0),
         growth=tuple(growth),
         traffic=tuple(traffic),
+        front=front_day(),
         lacking=tuple(map(lack, (one for one in rows if one.state not in ("published", "unchanged"))))[:4],
     )
 

@@ -19,6 +19,7 @@ from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.repo import Kind
 from mirror_sync.errors import KeyMissing
@@ -169,13 +170,14 @@ class Machine:
     principal: str = ""
     access: AccessRules = OPEN_TO_PUBLIC
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
+    front: FrontDay | None = None
 
     def publish(self, *, anew: bool = False) -> PublishResult:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
         known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
-        known = replace(known, principal=self.principal)
+        known = replace(known, principal=self.principal, front=self.front)
         return publish(PublishRun(self.store, self.read_cache, self.go_on, anew), known, self.access)
 
 

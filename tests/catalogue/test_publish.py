@@ -16,6 +16,7 @@ from mirror_sync.domain.formats.file_class import Classified, FileClass
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
+from tests.catalogue.examples import front_day
 from tests.catalogue.markup import read
 from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
 from tests.formats import back_to_format_1
@@ -194,6 +195,18 @@ def test_the_page_of_the_mirror_names_some_gaps_those_first_that_need_a_person_a
     assert page.index("acme/zz") < page.index("acme/m000")
     assert "acme/m099" not in page
     assert "acme/secret" not in page
+
+
+def test_the_page_of_the_mirror_and_the_json_say_how_the_front_did_and_nothing_where_nobody_counts() -> None:
+    store = Memory()
+    Machine(store).publish()
+    assert (b'id="front-name"' in store.site["mirror.html"], status(store)["front"]) == (False, None)
+    Machine(store, front=front_day()).publish()
+    page = store.site["mirror.html"].decode()
+    assert [text in page for text in ("4.00 GB", "0.10 %", "≤ 50 ms", "≤ 500 ms", "96.00 %")] == [True] * 5
+    said = {"seconds": 82800, "bytes": 4 * 10**9, "hit_ratios": {"blobs": 0.96}}
+    requests = {"1xx": 0, "2xx": 3996, "3xx": 0, "4xx": 0, "5xx": 4, "gone": 0}
+    assert status(store)["front"] == {**said, "requests": requests}
 
 
 def test_a_hostile_repo_stands_in_no_key_and_in_no_document_as_it_is(store: Memory) -> None:

@@ -25,7 +25,7 @@ DEAR = {
         "structlog",
         "tenacity",
     ),
-    *("truststore", "urllib3", "uvicorn"),
+    *("truststore", "urllib3", "uvicorn", "opentelemetry", "google", "requests"),
 }
 """Libraries that no command over directories and a Hub needs: by the names of their packages."""
 PAGES = {"jinja2", "markupsafe", "mirror_sync.catalogue", "mirror_sync.front"}

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mirror_sync.config.keys.program_entries import LimitsEntry
+from mirror_sync.config.keys.program_entries import LimitsEntry, WatchEntry
 from mirror_sync.config.keys.values.address_values import Listen
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.access.reader_limits import ReaderLimits
@@ -227,6 +227,7 @@ def test_front(entry: str, wanted: dict[str, Any]) -> None:
         "cors": ("*",),
         "tls": None,
         "limits": LimitsEntry(),
+        "watch": WatchEntry(),
     }
     assert dict(settings(f"{REST}{JOBS}front: {{{entry}}}\n").front) == plain | wanted
 

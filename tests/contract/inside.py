@@ -51,6 +51,7 @@ from mirror_sync.domain.outcome.events import (
     TargetProbed,
     Tended,
 )
+from mirror_sync.domain.outcome.front_counts import FrontCounts, FrontFigures
 from mirror_sync.domain.outcome.notices import StateChange
 from mirror_sync.domain.outcome.report import STALE, UNCONFIRMED, RepoOutcome, RepoReport, RepoState, RunReport
 from mirror_sync.domain.outcome.traffic import Oddity
@@ -184,7 +185,9 @@ def metrics() -> Iterator[str]:
 
 def _told() -> CollectorRegistry:
     """The registry of metrics that were told of one of each kind of event."""
-    metrics = Metrics()
+    metrics, answered = Metrics(), FrontCounts()
+    answered.add(200, 1, 0.1)
+    answered.add_cached("blobs", "hit")
     metrics.read = lambda: Readings(
         jobs={"job": Due("target", next_run=1.0)},
         budgets={"hub": {"api": BudgetState(remaining=1, quota=2, resets_in=0.0)}},
@@ -200,6 +203,7 @@ def _told() -> CollectorRegistry:
         replicas={("t", "far"): ReplicaFigures(1.0, 0.0, 0, failing=False, alert_behind=3600.0)},
         refused={("target", "no token"): 1},
         signing={"target": ("SHA256:key", "2026-01-01T00:00:00Z")},
+        front=FrontFigures(answered, 1.0, 2.0, watched=True, gaps=0, unread=0),
     )
     for event in _events():
         metrics(event)

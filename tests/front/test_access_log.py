@@ -31,7 +31,10 @@ LINE = {
 }  # fmt: skip
 
 
-WRITTEN = ("time", "client", "user", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent", "door")
+WRITTEN = (
+    *("time", "client", "user", "method", "uri", "status", "bytes", "seconds", "range", "commit", "agent", "door"),
+    *("first", "zone", "cache", "pointer"),
+)
 
 
 def line(**changes: object) -> str:

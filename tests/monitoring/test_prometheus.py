@@ -35,11 +35,19 @@ def write_jobs(folder: Path, hub: Hub, port: int) -> Path:
         "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub.url], "token": TOKEN}},
         "targets": {"disk": {"url": str(folder / "mirror")}},
         "licenses": {"allow": ["mit"]},
+        "front": {"watch": {"log": str(folder / "access.log")}},
         "jobs": [{"name": "models", "repos": ["acme/one"], "schedule": {"every": "2s"}}],
     }
     path = folder / "jobs.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
+
+
+def answers(log: Path, status: int) -> None:
+    """A front has answered twenty readers."""
+    line = json.dumps({"status": status, "bytes": 5, "first": 0.01, "zone": "", "cache": "", "pointer": ""})
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n" * 20)
 
 
 def until(watching: Prometheus, holds: Callable[[], bool]) -> None:
@@ -58,7 +66,8 @@ def test_alerts_fire_when_the_upstream_refuses_us_and_end_when_it_no_longer_does
     need("prometheus")
     hub.token(TOKEN, user="ada")
     hub.model("acme/one", license="mit").commit({"weights.bin": LFS(b"w" * 1000)})
-    port = free_port()
+    port, front = free_port(), tmp_path / "access.log"
+    front.touch()
     command = ["-m", "mirror_sync", "--config", str(write_jobs(tmp_path, hub, port)), "daemon"]
     with prometheus(port, hasty_rules()) as watching:
         fires(watching, ["MirrorSyncWatchdog", "MirrorSyncAbsent"])
@@ -68,6 +77,20 @@ def test_alerts_fire_when_the_upstream_refuses_us_and_end_when_it_no_longer_does
             until(watching, lambda: watching.firing().keys() <= {"MirrorSyncWatchdog", "MirrorSyncStorageFull"})
             assert watching.query("mirror_sync_stored_bytes_total")[0][1] >= 1000
 
+            until(watching, lambda: watching.query("mirror_sync_front_watched == 1") != [])
+            answers(front, 200)
+            until(watching, lambda: watching.query('mirror_sync_front_requests_total{status="2xx"} == 20') != [])
+            assert watching.query("mirror_sync_front_sent_bytes_total")[0][1] == 100
+            assert "MirrorSyncFrontFailing" not in watching.firing()
+            answers(front, 502)
+            fires(watching, ["MirrorSyncFrontFailing"])
+            front.unlink()
+            front.mkdir()
+            fires(watching, ["MirrorSyncFrontUnwatched"])
+            front.rmdir()
+            front.touch()
+            until(watching, lambda: "MirrorSyncFrontUnwatched" not in watching.firing())
+
             hub.world.tokens.clear()
             fires(watching, ["MirrorSyncTokenRejected"])
             (rejected,) = watching.firing()["MirrorSyncTokenRejected"]
@@ -75,5 +98,6 @@ def test_alerts_fire_when_the_upstream_refuses_us_and_end_when_it_no_longer_does
             assert not watching.firing().keys() & {"MirrorSyncLag", "MirrorSyncNoSuccess", "MirrorSyncJobFailing"}
 
             hub.token(TOKEN, user="ada")
-            until(watching, lambda: watching.firing().keys() <= {"MirrorSyncWatchdog", "MirrorSyncStorageFull"})
+            left = {"MirrorSyncWatchdog", "MirrorSyncStorageFull", "MirrorSyncFrontFailing"}  # of the last five minutes
+            until(watching, lambda: watching.firing().keys() <= left)
         fires(watching, ["MirrorSyncAbsent"])

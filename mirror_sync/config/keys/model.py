@@ -27,6 +27,7 @@ from mirror_sync.config.keys.program_entries import (
     HaEntry,
     HttpEntry,
     MaintenanceEntry,
+    TracesEntry,
 )
 from mirror_sync.config.keys.select import SelectEntry
 from mirror_sync.config.keys.trust_entries import TrustEntry
@@ -540,6 +541,11 @@ class File(Keys):
         default_factory=EngineEntry,
         description="Who brings changed repos up to date; this process alone when left out.",
         examples=[{"kind": "dask", "address": "tcp://scheduler:8786"}],
+    )
+    traces: TracesEntry = Field(
+        default_factory=TracesEntry,
+        description="Where runs are told as OpenTelemetry traces; nowhere when left out.",
+        examples=[{"endpoint": "http://127.0.0.1:4318"}],
     )
     site: CatalogueEntry = Field(
         default_factory=CatalogueEntry,

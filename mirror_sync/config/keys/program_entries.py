@@ -179,6 +179,22 @@ SwitchOrOci = Annotated[
 ]
 
 
+class WatchEntry(Keys):
+    """How a front is watched: where it says how it is, and the log that the daemon counts."""
+
+    listen: scalars.ListenAddress | None = Field(
+        default=None,
+        description="host:port at which a front says how it is, to whoever reaches it: serve its metrics, nginx its "
+        "connections. It names nobody; no port of readers.",
+        examples=["127.0.0.1:9109"],
+    )
+    log: scalars.FilePath | None = Field(
+        default=None,
+        description="The access log of nginx, which the daemon counts.",
+        examples=["/var/log/mirror-front/access.log"],
+    )
+
+
 class FrontEntry(Keys):
     """Where a front listens, and how it reads the bucket."""
 
@@ -268,6 +284,19 @@ class FrontEntry(Keys):
         examples=[["https://app.example.org"]],
         json_schema_extra={"default": "*"},
     )
+    watch: WatchEntry = Field(
+        default_factory=WatchEntry,
+        description="How the front is watched; nobody counts what it answers when left out.",
+        examples=[{"listen": "127.0.0.1:9109", "log": "/var/log/mirror-front/access.log"}],
+    )
+
+    @model_validator(mode="after")
+    def _watched_at_a_port_of_its_own(self) -> Self:
+        taken = {self.listen.port: "listen"} | ({} if self.s3_listen is None else {self.s3_listen.port: "s3_listen"})
+        if self.watch.listen is not None and self.watch.listen.port in taken:
+            port = self.watch.listen.port
+            raise ValueError(f"watch.listen is the port of {taken[port]}, {port}, where readers ask; write another one")
+        return self
 
     @model_validator(mode="after")
     def _s3_at_a_port_of_its_own(self) -> Self:
@@ -400,6 +429,17 @@ class EngineEntry(Keys):
         for key in ("address", "wait"):
             if self.kind == "threads" and getattr(self, key) is not None:
                 yield Finding(("engine", key), "this key is for kind: dask; remove it, or write kind: dask", key=True)
+
+
+class TracesEntry(Keys):
+    """Where runs are told as OpenTelemetry traces; nowhere when left out, and nothing is imported for it."""
+
+    endpoint: scalars.Endpoint | None = Field(
+        default=None,
+        description="A collector that takes OTLP over HTTP: its address, without /v1/traces. It needs the extra "
+        "mirror-sync[otel].",
+        examples=["http://127.0.0.1:4318"],
+    )
 
 
 class AskEntry(Keys):

@@ -13,6 +13,7 @@ from hashlib import sha256
 
 from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.repo import Kind, Repo
 
@@ -217,7 +218,8 @@ class Overview:
     were published last, newest first. `lacking` are the first of the `gaps`, none of them private. `verified` and
     `pruned` are when that was last done to all of it from this machine, `faults` what the verify found wrong.
     `replicas` as they were when this was written: they are copied to after it. `unusual`: the last day of which traffic
-    was counted, and how many clients did on it what they never do.
+    was counted, and how many clients did on it what they never do. `front` is the last day of the one that this machine
+    watches, None for none.
     """
 
     name: str
@@ -240,6 +242,7 @@ class Overview:
     pruned: str | None = None
     unusual: tuple[str, int] = ("", 0)
     replicas: tuple[ReplicaStatus, ...] = ()
+    front: FrontDay | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,22 @@ class ByteLru(Generic[K, V]):
         self._size = 0
         self._kept: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
+        self._found = self._asked = 0
+
+    @property
+    def looks(self) -> tuple[int, int]:
+        """How often what was looked for was kept, and how often not."""
+        with self._lock:
+            return self._found, self._asked - self._found
 
     def get(self, key: K) -> V | None:
         """What is kept under a key, which is the newest then; None for nothing."""
         with self._lock:
             found = self._kept.get(key)
+            self._asked += 1
             if found is None:
                 return None
+            self._found += 1
             self._kept.move_to_end(key)
             return found[0]
 

@@ -63,6 +63,11 @@ class Snapshots:
         self._held: ByteLru[str, tuple[float, frozenset[Sha256]]] = ByteLru(document_bytes // 24)
         self._as_of: tuple[float, str] = -math.inf, ""
 
+    def looks(self) -> tuple[int, int]:
+        """How often a document, or a root, was kept in memory, and how often it had to be read."""
+        (found, missed), (roots, more) = self._documents.looks, self._roots.looks
+        return found + roots, missed + more
+
     def as_of(self) -> str:
         """Up to when a replica has all that its target has published, in ISO 8601; empty where this is no replica, or
         nobody can tell: no answer fails for that. Asked for again more rarely than refs.

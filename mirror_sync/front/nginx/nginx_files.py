@@ -52,6 +52,7 @@ FORGOTTEN_SECONDS = 5  # of what may have changed, when nobody asks for it
 SLICED_FROM = 1_000_000  # bytes; smaller files are kept whole
 SLICE_SIZE = 8 << 20  # bytes; a read of any of them fetches all
 CACHE_SIZE = 16 << 30  # bytes
+CONNECTIONS = 4096  # of each worker
 CREDENTIALS = "s3-credentials.json"
 _FOR_DAEMON = "for-daemon.conf"  # which nginx's master alone reads
 _SECRETS = (CREDENTIALS, _FOR_DAEMON)
@@ -127,8 +128,9 @@ class NginxOptions:
     kept of large files of an S3 target; 0 keeps none. `site`: a catalogue is published, and `/` and the addresses of
     repos lead there. `by_digest`: contents are given by their digest alone, too. `doors`: those that are open beside
     the Hub's; `torrents`: how they are put together. `layers`: the address of a `serve` that puts layers of images
-    together; None: no images. All that is asked at `s3_listen` is asked of S3's. `kernel_publishers`: whose kernels
-    clients are told to trust. `cors`: whose pages may read.
+    together; None: no images. All that is asked at `s3_listen` is asked of S3's. At `watch` nginx says how many
+    connections it has, to whoever asks. `kernel_publishers`: whose kernels clients are told to trust. `cors`: whose
+    pages may read.
     `desk`: where the daemon is asked about what is not here, None for nowhere.
     `replicas`: those with fronts of their own, the best first.
     `access`: who may read what; `tokens`: the file of those of readers, which the workers read for themselves.
@@ -152,6 +154,7 @@ class NginxOptions:
     replicas: tuple[ReplicaFront, ...] = ()
     layers: str | None = None
     s3_listen: tuple[str, int] | None = None
+    watch: tuple[str, int] | None = None
     cors: Cors = ANY
     access: AccessRules = OPEN_TO_PUBLIC
     tokens: Path | None = None
@@ -451,7 +454,7 @@ def _role(role: Role) -> dict[str, Any]:
 
 def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
     secured = answers.SECURED if options.tls else {}
-    written = _written(folder, options)
+    written, target = _written(folder, options), options.target
     return {
         "folder": plain(folder),
         "logs": plain(written.logs),
@@ -494,6 +497,10 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
             "patience": f"{PATIENCE:.0f}s",
         },
         "s3": _s3(options),
+        "watch": options.watch and address(*options.watch),
+        "connections": CONNECTIONS,
+        # of a bucket behind S3 each reader holds two
+        "readers_each": CONNECTIONS // (2 if isinstance(target, S3Target) else 1),
         "no_body": Sha256.of(b""),
         "bucket": bucket,
         "limits": options.limits,

@@ -2,7 +2,9 @@
 
 Fields: `time` (ISO 8601), `client` (address), `user` (the name of the token), `method`, `uri` (raw, as the client sent
 it), `status`, `bytes` (of the body that was sent), `seconds`, `range` (the request's header), `commit` (the answer's
-X-Repo-Commit), `agent`, `door` (`s3` where that was asked, whose addresses are as the Hub's; else empty).
+X-Repo-Commit), `agent`, `door` (`s3` where that was asked, whose addresses are as the Hub's; else empty), `first`
+(seconds to the first byte, null where none was sent), and of nginx's caches `zone`, `cache` (what that did with the
+answer) and `pointer` (what the zone `pointers` did); empty for none.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mirror_sync.domain.content.keys import BLOBS
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.front_counts import FrontCounts
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.front.hub.hub_api import HUB
@@ -41,6 +44,7 @@ from mirror_sync.front.protocols.s3_addresses import address_of
 _OPENERS = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _KINDS = {word: kind for kind in Kind for word in (kind.plural, kind.place)}
 _GONE = 499  # as nginx has it: the client went away before it was answered
+POINTERS = "pointers"  # the zone of nginx that says where files are
 _ADDRESS = 64  # characters; an IPv6 address with its zone is shorter
 _OURS = ("127.0.0.1", "::1")
 _FROM_THE_START = ("", "-", "bytes=0-")
@@ -109,6 +113,21 @@ def line_of(line: str) -> LogLine:
         return LogLine(at, _hit(entry, at, match), "door" in entry, unnamed)
     except (KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"no line of a front's log: {error!r}") from None
+
+
+def count_line(counts: FrontCounts, line: str | bytes) -> None:
+    """Add what a line says of an answer, whatever was asked. ValueError for a line that is not of this log."""
+    try:
+        entry = json.loads(line)
+        status, sent = int(entry["status"]), int(entry["bytes"])
+        first = entry.get("first")  # programs before wrote none
+        began = None if first is None or status == _GONE else max(0.0, float(first))
+        caches = [(str(entry.get("zone", "")), str(entry.get("cache", ""))), (POINTERS, str(entry.get("pointer", "")))]
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"no line of a front's log: {error!r}") from None
+    counts.add(status, sent, began)
+    for zone, outcome in caches:
+        counts.add_cached(zone, outcome)
 
 
 def _hit(entry: dict[str, Any], at: datetime, match: Match | None) -> Hit | None:
@@ -200,29 +219,31 @@ class Logged:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer, began = _Answer(send), time.monotonic()
+        answer, began = SentAnswer(send), time.monotonic()
         try:
             await self._app(scope, receive, answer.send)
         finally:
             self._write(_line(scope, answer, time.monotonic() - began))
 
 
-class _Answer:
-    """What was sent to one client."""
+class SentAnswer:
+    """What was sent to one client: `first` in seconds after this was made, None before the first byte."""
 
     def __init__(self, send: Send) -> None:
-        self._send = send
+        self._send, self._began = send, time.monotonic()
         self.status, self.bytes, self.commit = _GONE, 0, ""
+        self.first: float | None = None
 
     async def send(self, message: Message) -> None:
+        """Pass a message on, and note what it sends."""
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self.first = message["status"], time.monotonic() - self._began
             self.commit = Headers(raw=message["headers"]).get("x-repo-commit", "")
         await self._send(message)
         self.bytes += message.get("count") or len(message.get("body", b""))
 
 
-def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
+def _line(scope: Scope, answer: SentAnswer, seconds: float) -> str:
     headers = Headers(scope=scope)
     query = scope["query_string"].decode("latin-1")
     if BEARS_KEY.search(query):
@@ -240,6 +261,10 @@ def _line(scope: Scope, answer: _Answer, seconds: float) -> str:
         "commit": answer.commit,
         "agent": headers.get("user-agent", ""),
         "door": scope.get("mirror_sync.door", ""),
+        "first": None if answer.first is None else round(answer.first, 3),
+        "zone": "",
+        "cache": "",
+        "pointer": "",
     }
     return json.dumps(fields, ensure_ascii=True)
 

@@ -99,7 +99,7 @@ def make_app(
 ) -> Starlette:
     """The front over a store; what a branch leads to is looked up again after `refs_seconds`.
 
-    `document_bytes` of documents are kept.
+    `document_bytes` of documents are kept; how often what was looked for was there says `state.looks` of what is given.
     """
     served = Served(
         store,
@@ -120,7 +120,9 @@ def make_app(
     tokens = None if options.tokens is None else TokensFile(options.tokens)
     door = Doorkeeper(served, tokens)
     mounted = Mounted(served, preflight=bool(options.cors.origins), door=door)
-    return Starlette(routes=[_Front(mounted, store, options, served.snapshots.as_of)])
+    app = Starlette(routes=[_Front(mounted, store, options, served.snapshots.as_of)])
+    app.state.looks = served.snapshots.looks
+    return app
 
 
 def always(cors: Cors) -> dict[str, str]:

@@ -82,24 +82,47 @@ class ServeAt:
         return [opened.enter_context(_listen(host, port, shared=shared)) for _ in range(self.processes)]
 
 
+@dataclass(frozen=True, slots=True)
+class ServeBeside:
+    """Another application, at an address of its own and by plain HTTP, which the first process answers.
+
+    `begin` is told in each process which one it is, before it serves.
+    """
+
+    app: ASGIApp
+    host: str
+    port: int
+    begin: Callable[[int], None]
+
+
 def serve(
     app: ASGIApp,
     at: ServeAt,
     *,
     on_ready: Callable[[str], None] | None = None,
     headers: Mapping[str, str] = NONE,
+    beside: ServeBeside | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then return. `on_ready` gets the URL to connect to.
 
     `headers` are those of answers that are given before the application is asked: to what is no HTTP, or is too much.
     Call it in the main thread, before others run. OSError when the address cannot be had.
     """
-    with at.listeners() as listeners:
+    with ExitStack() as opened:
+        listeners = opened.enter_context(at.listeners())
+        other = None if beside is None else opened.enter_context(_listen(beside.host, beside.port))
         if on_ready is not None:
             on_ready(_url(listeners[0][0], "https" if at.tls else "http"))
 
         def run(own: tuple[socket.socket, ...]) -> None:
-            _server(app, GRACE, PATIENCE, headers, at.tls).run(sockets=list(own))
+            row, server = listeners.index(own), _server(app, GRACE, PATIENCE, headers, at.tls)
+            if beside is not None:
+                beside.begin(row)
+            if beside is None or other is None or row:
+                server.run(sockets=list(own))
+                return
+            with _in_thread(_server(beside.app, 1, PATIENCE, headers), other, "metrics"):
+                server.run(sockets=list(own))
 
         if at.processes > 1:
             serve_in_processes(listeners, run)
@@ -118,15 +141,19 @@ def serving(
     headers: Mapping[str, str] = NONE,
 ) -> Iterator[str]:
     """Serve in a thread for as long as the block lasts; gives the URL."""
-    with _listen(host, port) as listener:
-        server = _server(app, grace, patience, headers)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="serve")
-        thread.start()
-        try:
-            yield _url(listener)
-        finally:
-            server.should_exit = True
-            thread.join()
+    with _listen(host, port) as listener, _in_thread(_server(app, grace, patience, headers), listener, "serve"):
+        yield _url(listener)
+
+
+@contextmanager
+def _in_thread(server: _Server, listener: socket.socket, name: str) -> Iterator[None]:
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 class _Server(uvicorn.Server):

@@ -1,7 +1,8 @@
 """The log: an event name and its fields, one line each, on stderr.
 
-`console` is for a terminal, key=value lines are for files and the journal, JSON is for collectors. No secret and no
-control character leaves here; tracebacks only leave when they were asked for.
+`console` is for a terminal, key=value lines are for files, JSON is for collectors; systemd's journal gets the same line
+and each field beside it (`journal`). No secret and no control character leaves here; tracebacks only leave when they
+were asked for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, TextIO
 
 from mirror_sync.domain.bounds import plain
 from mirror_sync.logger import Logger, by_structlog, write_by
+from mirror_sync.observe.log.journal import Journal, JournalLine
 from mirror_sync.observe.redaction import Redaction
 
 _Fields = MutableMapping[str, Any]
@@ -50,8 +52,8 @@ class LogStyle:
 class LineWriter:
     """Where lines go. A stream that is gone is no reason to stop a run: then nobody reads them."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO | None = None, journal: Journal | None = None) -> None:
+        self._stream, self._journal = stream, journal or Journal()
         self._lock = threading.RLock()
         self._printer: Callable[[str], None] | None = None
 
@@ -60,6 +62,8 @@ class LineWriter:
         return self._stream or sys.stderr
 
     def msg(self, line: str) -> None:
+        if isinstance(line, JournalLine) and self._journal.send(line.entry):
+            return
         with self._lock, suppress(OSError, ValueError):
             if self._printer is not None:
                 self._printer(line)
@@ -213,8 +217,11 @@ def _pair(key: str, value: Any) -> str:
 
 
 def _with_priority(_logger: Any, _name: str, fields: _Fields) -> str:
-    priority = _PRIORITIES.get(fields.pop("level", "info"), "<6>")
-    return "\n".join(priority + line for line in _key_values(fields).splitlines())
+    level = str(fields.pop("level", "info"))
+    event, priority = str(fields.get("event", "")), _PRIORITIES.get(level, "<6>")
+    rest = {name: value for name, value in fields.items() if name != "event"}
+    message = _key_values(fields)
+    return JournalLine.of("\n".join(priority + line for line in message.splitlines()), message, level, event, rest)
 
 
 class _FromLibraries(logging.Handler):

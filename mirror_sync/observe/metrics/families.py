@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.domain.policy.decisions import key_of
 from mirror_sync.domain.repo import Repo
+from mirror_sync.observe.metrics.front_families import front_families
 from mirror_sync.observe.metrics.ledger import JobOutcome, Ledger, MetricsSnapshot, RepoFigures, seconds_of
 from mirror_sync.observe.metrics.readings import Readings
 
@@ -191,7 +193,7 @@ class Families(Collector):
         """Nothing: else the registry would ask for everything when this is added to it."""
         return ()
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         readings = self._read()  # which may tell the ledger something
         page = self._ledger.page()
         yield from _repos(page)
@@ -208,6 +210,7 @@ class Families(Collector):
         yield from _gauges(_DISKS, (((name,), disk) for name, disk in readings.disks.items()), ("disk",))
         yield from _gauges(_REPLICAS, readings.replicas.items(), ("target", "replica"))
         yield from _gauges(_LEASES, (((name,), one) for name, one in readings.ha.items()), ("target",))
+        yield from front_families(readings.front)
         for name, help_text, value_of in _DAEMON:
             yield _gauge(name, help_text, [((), value_of(page, readings))])
         yield _gauge(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mirror_sync.domain.content.upstream import BudgetState
 from mirror_sync.domain.job.way_gauge import WayPace
+from mirror_sync.domain.outcome.front_counts import FrontFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Readings:
     `keeps`: of each target with a bound what its last prune came to, by a word of that report: `limit` and `left` in
     bytes, `repos` that went, and `since` in seconds since 1970 where reads are counted.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
+    `front`: what is known of the front that is watched.
     `wishes`: repos that are asked for in vain, by target.
     `ha`: of several daemons, by the target that holds their lease; nothing for one alone.
     """
@@ -82,3 +84,4 @@ class Readings:
     wishes: Mapping[str, int] = field(default_factory=dict)
     keeps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ha: Mapping[str, LeaseFigures] = field(default_factory=dict)
+    front: FrontFigures = FrontFigures()

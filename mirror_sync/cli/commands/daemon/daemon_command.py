@@ -62,10 +62,12 @@ def _run_by_schedule(invocation: Invocation) -> None:
     invocation.start_log()
     tally, log = Tally(), EventLog()
     metrics = Metrics(tally)
-    with PlainProgress(tally):
+    with PlainProgress(tally), invocation.traced() as trace:
         clean = run_daemon(
             invocation.owned,
-            lambda settings, stop: Mirror(settings, (log, tally, metrics), stop, invocation.redaction.rotate),
+            lambda settings, stop: Mirror(
+                settings, (log, tally, metrics, *trace(settings)), stop, invocation.redaction.rotate
+            ),
             os.environ,
             metrics,
         )

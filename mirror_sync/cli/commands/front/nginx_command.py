@@ -65,6 +65,7 @@ def _nginx_options(settings: Settings, name: str) -> NginxOptions:
         replicas=settings.fronts_beside(name),
         layers=front.layers,
         s3_listen=None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
+        watch=None if front.watch.listen is None else (front.watch.listen.host, front.watch.listen.port),
         tls=None if tls is None else Tls(Path(tls.certificate), Path(tls.key), tls.min_version),
     )
 

@@ -19,7 +19,12 @@ from mirror_sync.owners import is_there
 if TYPE_CHECKING:
     import ssl
 
+    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
+
     from mirror_sync.config.keys.program_entries import TlsEntry
+    from mirror_sync.config.keys.values.address_values import Listen
+    from mirror_sync.front.serve.uvicorn_server import ServeBeside
 
 _EDGE_DOCUMENTS = 8 * 1024 * 1024  # bytes of documents that a small machine keeps in memory
 
@@ -84,12 +89,27 @@ def serve(
         None if front.tls is None else _tls(front.tls),
         None if front.s3_listen is None else (front.s3_listen.host, front.s3_listen.port),
     )
+    beside, answering = _watched(front.watch.listen, app, at.processes)
     serve_until_stopped(
-        app if access_log is None else Logged(app, LogFile(access_log).write),
+        answering if access_log is None else Logged(answering, LogFile(access_log).write),
         at,
+        beside=beside,
         on_ready=lambda url: _welcome(invocation, name, settings.targets[name], url),
         headers=always(options.cors) | (SECURED if at.tls else {}),
     )
+
+
+def _watched(listen: Listen | None, app: Starlette, processes: int) -> tuple[ServeBeside | None, ASGIApp]:
+    """What gives the figures of all processes to who watches, and the application that counts; as it was for nobody."""
+    if listen is None:
+        return None, app
+    from mirror_sync.front.serve.front_board import Counted, FrontBoard, metrics_app
+    from mirror_sync.front.serve.uvicorn_server import PATIENCE, ServeBeside
+    from mirror_sync.observe.metrics.front_families import render_front
+
+    board = FrontBoard(processes, float(PATIENCE.most * processes))
+    watched = metrics_app(lambda accept: render_front(board.figures(), accept))
+    return ServeBeside(watched, listen.host, listen.port, board.take), Counted(app, board, app.state.looks)
 
 
 def _tls(said: TlsEntry) -> ssl.SSLContext:
