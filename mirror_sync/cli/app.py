@@ -18,6 +18,7 @@ from mirror_sync.cli.options import command
 
 _COMMANDS = {
     "check": "mirror.check_command:check",
+    "doctor": "looking.doctor_command:doctor",
     "plan": "mirror.plan_command:plan",
     "sync": "mirror.sync_command:sync",
     "push": "own.push_command:push",
