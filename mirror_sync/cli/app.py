@@ -23,6 +23,7 @@ _COMMANDS = {
     "sync": "mirror.sync_command:sync",
     "push": "own.push_command:push",
     "status": "mirror.status_command:status",
+    "events": "looking.events_command:events",
     "diff": "mirror.diff_command:diff",
     "holds": "mirror.holds_command:holds",
     "approve": "mirror.approve_reject_command:approve",

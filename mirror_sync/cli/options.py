@@ -100,8 +100,10 @@ def chosen(settings: Settings, target: str | None, how: str = "with --target") -
     """
     if target is not None:
         if target not in settings.targets:
-            known = ", ".join(settings.targets)
-            raise UsageError(f"{settings.path.name} has no target {target!r}; it has: {known}")
+            from mirror_sync.domain.nearest import names_instead
+
+            instead = names_instead(target, settings.targets)
+            raise UsageError(f"{settings.path.name} has no target {target!r}{instead}")
         return target
     used = sorted({job.target for job in settings.jobs}) or sorted(settings.targets)
     if len(used) != 1:

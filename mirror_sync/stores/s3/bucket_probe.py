@@ -1,8 +1,8 @@
 """What a bucket does in which servers differ: whether a body is proved by its signature, what conditions come to.
 
-What was seen: radosgw and SeaweedFS refuse another body with 400, moto and s3rver take it; If-None-Match is kept by
-SeaweedFS, moto and radosgw (412), ignored by rclone, s3rver and nanio, and 501 on Swift. Nothing of ours may depend on
-either.
+What was seen: radosgw and Swift refuse another body with 400, SeaweedFS, moto and s3rver take it; If-None-Match is kept
+by SeaweedFS, moto and radosgw (412), ignored by rclone, s3rver and nanio, and 501 on Swift. Nothing of ours may depend
+on either.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def doctor(
     """
     from mirror_sync.app.doctor.checkup import CheckReport, examine
     from mirror_sync.app.doctor.table import CHECKS
-    from mirror_sync.cli.output.doctor_text import doctor_sum, doctor_text
+    from mirror_sync.cli.output.check_text import doctor_sum, doctor_text
 
     patient = _patient(invocation, target, tuple(job or ()), front)
     found = []
