@@ -93,7 +93,7 @@ class Daemon:
             routes = self._routes(settings.http.secret, settings.http.asked_by)
             app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, routes)
             _log.info("http.listening", url=stack.enter_context(answering(app, settings.http.listen)))
-        stack.enter_context(controlled(settings.state_dir, self._runs.ask))
+        stack.enter_context(controlled(settings.state_dir, self._runs.ask, self._watch.metrics.progress))
         self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
         self._timetable.start()
         self._watch.start()

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_jobs
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.interrupts import stopped_by_signals
 from mirror_sync.cli.invocation import Invocation, Options
-from mirror_sync.cli.options import Json, Target, chosen, command, names_of_jobs
+from mirror_sync.cli.options import Json, Target, chosen, command
 from mirror_sync.errors import ConfigError, Fault, UsageError
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror_sync.cli.commands.mirror.verify_command import moment_of
+from mirror_sync.cli.completing import names_of_jobs, names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import command, names_of_jobs
+from mirror_sync.cli.options import command
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
@@ -28,7 +29,13 @@ _USUAL = timedelta(days=1)
 def events(
     invocation: Invocation,
     repo: Annotated[
-        str | None, typer.Option("--repo", metavar="REPO", help="Only this one: org/name, or a pattern like org/*.")
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="REPO",
+            help="Only this one: org/name, or a pattern like org/*.",
+            autocompletion=names_of_repos,
+        ),
     ] = None,
     job: Annotated[
         list[str] | None,
