@@ -39,7 +39,7 @@ def names_instead(wanted: str, names: Iterable[str]) -> str:
     """`; it has: a, b`, and which of them is nearly so."""
     known = list(names)
     near = get_close_matches(wanted, known, n=1, cutoff=_NEAR)
-    return f"; it has: {', '.join(known)}{f'; did you mean {near[0]}?' if near else ''}"
+    return f"; it has: {', '.join(known) or 'none'}{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def _names(job: Job, text: str) -> bool:

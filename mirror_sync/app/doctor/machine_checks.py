@@ -213,8 +213,8 @@ def look_at_daemon(patient: Patient, _: str) -> Saying:
             f"ss -ltnp sport = :{listen.port}",
         )
         return
-    for what, why in missing.items():
-        yield Health.FAULT, f"{what}: {why}", "", "mirror-sync status"
+    for what, why in missing.items():  # of a job, that its first run goes on
+        yield Health.WARNING if what.startswith("job ") else Health.FAULT, f"{what}: {why}", "", "mirror-sync status"
     if ready:
         yield Health.OK, f"ready, at {place}"
 
