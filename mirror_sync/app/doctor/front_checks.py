@@ -18,6 +18,7 @@ _ORIGIN = "https://pages.example.org"  # of a page that no configuration names
 _NOBODY = "mirror-sync/doctor--asks"  # no id of a repo: no front takes it for a wish
 _NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="?next"?')
 _OK, _NOT_FOUND, _FAILED = 200, 404, 500
+_SHUT = (401, 403, _NOT_FOUND)  # of lists: nobody without a token may see any, or none is published
 _LISTS = ("models", "datasets")
 
 
@@ -95,6 +96,9 @@ def look_at_pages(_: Patient, url: str) -> Saying:
     for kinds in _LISTS:
         two = ask(f"{url}/api/{kinds}?limit=2")
         items = _items(two.body)
+        if two.status in _SHUT:
+            yield Health.SKIPPED, f"the list of {kinds} is answered by {two.status} to who brings no token"
+            return
         if two.status != _OK or items is None:
             yield Health.FAULT, f"the list of {kinds} is answered by {two.status}, and no list", "", ""
             return
