@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mirror_sync.app.doctor.patient import SOON
+from mirror_sync.app.looking.patient import SOON
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.domain.job.upstreams import HubUpstream, MirrorUpstream, ModelScopeUpstream, Upstream
 from mirror_sync.wiring.adapters import OfMirrors, open_source, open_store
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mirror_sync.stores.s3.client import S3Options
 
 
-class ImpatientWays:
-    """Implements `Ways` of `doctor`. `learn` is told the keys that are found on the way."""
+class ImpatientOpener:
+    """Implements `PlaceOpener` of `doctor`. `learn` is told the keys that are found on the way."""
 
     def __init__(self, state_dir: Path, learn: Callable[[Iterable[str]], None]) -> None:
         self._state_dir, self._learn = state_dir, learn

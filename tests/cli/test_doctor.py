@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.app.doctor.checkup import Check, CheckLine, Health, Patience, Saying, examine
-from mirror_sync.app.doctor.patient import Patient
-from mirror_sync.app.doctor.table import CHECKS
+from mirror_sync.app.looking.checkup import Check, CheckBounds, CheckLine, Health, Saying, examine
+from mirror_sync.app.looking.patient import Patient
+from mirror_sync.app.looking.table import CHECKS
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.content.keys import BLOBS
 from mirror_sync.errors import ConfigError, Fault
 from mirror_sync.front.hub.cors import Cors
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from mirror_sync.wiring.impatient import ImpatientWays
+from mirror_sync.wiring.impatient import ImpatientOpener
 from tests.cli.program import Program
 from tests.front.bucket import model, publish_list
 from tests.front.mirrors import by_serve
@@ -69,7 +69,7 @@ def checked(folder: Path, **said: str) -> dict[str, list[CheckLine]]:
         settings = load(path, {})
     except ConfigError as error:
         faults = error.faults
-    ways = ImpatientWays(folder / "state", lambda _: None)
+    ways = ImpatientOpener(folder / "state", lambda _: None)
     lines = list(examine(CHECKS, Patient(path, settings, faults, ways), threading.Event()))
     assert SECRET not in str(lines)
     found: dict[str, list[CheckLine]] = {}
@@ -131,7 +131,7 @@ def test_who_hangs_is_a_fault_within_its_time_and_the_others_are_heard(folder: P
         Check("well", lambda _: ["c"], lambda _, __: [(Health.OK, "fine")]),
         Check("broken", lambda _: ["d"], lambda _, __: [(Health.OK, str(1 / 0))]),
     )
-    lines = list(examine(rows, object(), threading.Event(), Patience(0.2, 1)))
+    lines = list(examine(rows, object(), threading.Event(), CheckBounds(0.2, 1)))
     heard.set()
     assert [(line.check, line.where, str(line.health)) for line in lines] == [
         *(("dead", place, word) for place in "ab" for word in ("ok", "fault")),

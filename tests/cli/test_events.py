@@ -7,7 +7,7 @@ import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mirror_sync.app.happenings import HappeningFilter, following, happenings
+from mirror_sync.app.looking.happenings import HappeningFilter, following, happenings
 from mirror_sync.domain.outcome.events import Care, RepoFinished, RunFinished, RunStarted, Tended
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.domain.repo import Kind, RepoPattern

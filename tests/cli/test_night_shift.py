@@ -14,11 +14,11 @@ from threading import Event
 
 import pytest
 
-from mirror_sync.app.doctor.checkup import CheckLine, Health, examine
-from mirror_sync.app.doctor.patient import Patient
-from mirror_sync.app.doctor.table import CHECKS
+from mirror_sync.app.looking.checkup import CheckLine, Health, examine
+from mirror_sync.app.looking.patient import Patient
+from mirror_sync.app.looking.table import CHECKS
 from mirror_sync.config.load import load
-from mirror_sync.wiring.impatient import ImpatientWays
+from mirror_sync.wiring.impatient import ImpatientOpener
 from tests.cli.program import PATIENCE, ROOT, Program
 from tests.disks import small_disk
 from tests.standin import Hub
@@ -50,7 +50,7 @@ class Shift:
         """The faults that it finds, each with what to do."""
         path = self.program.folder / "jobs.yaml"
         settings = load(path, {})
-        patient = Patient(path, settings, (), ImpatientWays(settings.state_dir, lambda _: None))
+        patient = Patient(path, settings, (), ImpatientOpener(settings.state_dir, lambda _: None))
         return [line for line in examine(CHECKS, patient, Event()) if line.health is Health.FAULT]
 
     def type(self, command: str) -> None:

@@ -11,7 +11,7 @@ from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 from mirror_sync.observe.figures import counted
 
 if TYPE_CHECKING:
-    from mirror_sync.app.doctor.checkup import CheckLine, CheckReport
+    from mirror_sync.app.looking.checkup import CheckLine, CheckReport
     from mirror_sync.cli.output.tables import TextLayout
 
 _SHOWN = 3  # names of jobs
@@ -100,7 +100,7 @@ def doctor_text(line: CheckLine, page: TextLayout) -> str:
 
 def doctor_sum(report: CheckReport, page: TextLayout) -> str:
     """2 faults, 1 warning; 14 ok, 3 skipped."""
-    from mirror_sync.app.doctor.checkup import Health
+    from mirror_sync.app.looking.checkup import Health
 
     faults, warnings = report.count(Health.FAULT), report.count(Health.WARNING)
     bad = f"{counted(faults, 'fault')}, {counted(warnings, 'warning')}"

@@ -17,7 +17,7 @@ from mirror_sync.cli.options import Json, Target, chosen, command
 from mirror_sync.errors import ConfigError, Fault, UsageError
 
 if TYPE_CHECKING:
-    from mirror_sync.app.doctor.patient import Patient
+    from mirror_sync.app.looking.patient import Patient
 
 _OURS = re.compile(r"(?<!\S)mirror-sync (?=[a-z])")
 
@@ -42,8 +42,8 @@ def doctor(
     Asks jobs.yaml, folders, disks, clocks, targets, upstreams, the front, the daemon and systemd, each within seconds.
     Puts one object of ours into each target, and removes it. Exits with 1 where there is a fault; a warning is none.
     """
-    from mirror_sync.app.doctor.checkup import CheckReport, examine
-    from mirror_sync.app.doctor.table import CHECKS
+    from mirror_sync.app.looking.checkup import CheckReport, examine
+    from mirror_sync.app.looking.table import CHECKS
     from mirror_sync.cli.output.check_text import doctor_sum, doctor_text
 
     patient = _patient(invocation, target, tuple(job or ()), front)
@@ -67,10 +67,10 @@ def _typed(said: str, options: Options) -> str:
 
 def _patient(invocation: Invocation, target: str | None, jobs: tuple[str, ...], front: str | None) -> Patient:
     """UsageError for a job or a target that jobs.yaml has not, and for a front that is no address."""
-    from mirror_sync.app.doctor.patient import Patient
+    from mirror_sync.app.looking.patient import Patient
     from mirror_sync.domain.nearest import jobs_instead
     from mirror_sync.domain.url import Url
-    from mirror_sync.wiring.impatient import ImpatientWays
+    from mirror_sync.wiring.impatient import ImpatientOpener
 
     if front is not None:
         try:
@@ -95,5 +95,5 @@ def _patient(invocation: Invocation, target: str | None, jobs: tuple[str, ...], 
         except UsageError as error:
             unfit = str(error)
     state_dir = path.absolute().parent if settings is None else settings.state_dir
-    ways = ImpatientWays(state_dir, invocation.redaction.rotate)
+    ways = ImpatientOpener(state_dir, invocation.redaction.rotate)
     return Patient(path, settings, faults, ways, front, jobs, target, unfit)

@@ -18,7 +18,7 @@ from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 
 if TYPE_CHECKING:
-    from mirror_sync.app.happenings import Happening, HappeningFilter
+    from mirror_sync.app.looking.happenings import Happening, HappeningFilter
     from mirror_sync.wiring.program import Mirror
 
 _LOOKS = 1.0  # seconds between two, with --follow
@@ -54,7 +54,7 @@ def events(
     Of what was published, failed, is held or refused, each change; of verify and prune, the last of each target. Times
     are UTC. What people did, on all machines, says audit.
     """
-    from mirror_sync.app.happenings import following, happenings
+    from mirror_sync.app.looking.happenings import following, happenings
 
     with invocation.mirror(None, reading=True) as mirror:
         now = datetime.now(UTC)
@@ -96,7 +96,7 @@ def _begin(since: str | None, now: datetime) -> datetime:
 
 def _wanted(mirror: Mirror, repo: str | None, jobs: Sequence[str]) -> HappeningFilter:
     """UsageError for what no job is called, and what is no repo that anything is remembered of."""
-    from mirror_sync.app.happenings import HappeningFilter
+    from mirror_sync.app.looking.happenings import HappeningFilter
     from mirror_sync.domain.nearest import did_you_mean, names_instead
 
     known = mirror.history.latest()

@@ -37,7 +37,7 @@ def check(
     invocation.print(check_text(settings))
     if paused := _paused_now(settings):
         invocation.print(paused)
-    from mirror_sync.app.doctor.local_doubts import certificate_doubt, unwritable
+    from mirror_sync.app.looking.local_doubts import certificate_doubt, unwritable
 
     doubts = [*(why for _, why in unwritable(settings)), certificate_doubt(settings, datetime.now(UTC))]
     for barred in filter(None, doubts):

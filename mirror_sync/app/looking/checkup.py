@@ -119,7 +119,7 @@ class _Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class CheckBounds:
     """In seconds: how long one check may take, and how long all of them."""
 
     each: float = 15.0
@@ -130,7 +130,7 @@ def examine(
     checks: Sequence[Check[Patient]],
     patient: Patient,
     stop: threading.Event,
-    patience: Patience = Patience(),
+    patience: CheckBounds = CheckBounds(),
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[CheckLine]:
     """What all checks say, in the order of the table, a line as soon as those before it are there.

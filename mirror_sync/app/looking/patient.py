@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
-from mirror_sync.app.doctor.checkup import Health, Saying
+from mirror_sync.app.looking.checkup import Health
 from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.targets import Target
@@ -47,7 +47,7 @@ class Bucket(Protocol):
         ...
 
 
-class Ways(Protocol):
+class PlaceOpener(Protocol):
     """How places are opened, with little patience, no repeats and no limits."""
 
     def store(self, target: Target) -> Store: ...
@@ -85,7 +85,7 @@ class Patient:
     path: Path
     settings: Settings | None
     faults: tuple[Fault, ...]
-    ways: Ways
+    ways: PlaceOpener
     front: str | None = None
     jobs: Collection[str] = ()
     target: str | None = None
@@ -208,6 +208,3 @@ def token_place(patient: Patient, upstream: str) -> str:
     if isinstance(said, str) and "${" in said:
         return f"the variable {said.partition('${')[2].partition('}')[0].partition(':')[0]}"
     return f"upstreams.{upstream} in {patient.path}"
-
-
-__all__ = ["Bucket", "Health", "Patient", "Reply", "Saying", "Ways", "ask", "clock_said", "token_place"]

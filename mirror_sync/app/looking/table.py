@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mirror_sync.app.doctor import front_checks as front
-from mirror_sync.app.doctor import machine_checks as machine
-from mirror_sync.app.doctor import place_checks as place
-from mirror_sync.app.doctor.checkup import Check
-from mirror_sync.app.doctor.patient import Patient
+from mirror_sync.app.looking import front_checks as front
+from mirror_sync.app.looking import machine_checks as machine
+from mirror_sync.app.looking import place_checks as place
+from mirror_sync.app.looking.checkup import Check
+from mirror_sync.app.looking.patient import Patient
 
 
 def _once(what: str) -> Callable[[Patient], list[str]]:

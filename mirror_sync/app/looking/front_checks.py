@@ -7,9 +7,9 @@ import re
 import ssl
 from datetime import UTC
 
-from mirror_sync.app.doctor.checkup import Health, Saying
-from mirror_sync.app.doctor.local_doubts import ending
-from mirror_sync.app.doctor.patient import SOON, Patient, ask
+from mirror_sync.app.looking.checkup import Health, Saying
+from mirror_sync.app.looking.local_doubts import ending
+from mirror_sync.app.looking.patient import SOON, Patient, ask
 from mirror_sync.domain.url import Url
 from mirror_sync.errors import UpstreamError
 

@@ -8,8 +8,8 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
-from mirror_sync.app.doctor.checkup import Health, Saying
-from mirror_sync.app.doctor.patient import Bucket, Patient, Reply, ask, clock_said, token_place
+from mirror_sync.app.looking.checkup import Health, Saying
+from mirror_sync.app.looking.patient import Bucket, Patient, Reply, ask, clock_said, token_place
 from mirror_sync.domain.content.keys import HUB, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target

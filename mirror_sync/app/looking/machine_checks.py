@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from mirror_sync.app.doctor.checkup import Health, Saying
-from mirror_sync.app.doctor.local_doubts import certificate_doubt, unwritable
-from mirror_sync.app.doctor.patient import Patient, ask
+from mirror_sync.app.looking.checkup import Health, Saying
+from mirror_sync.app.looking.local_doubts import certificate_doubt, unwritable
+from mirror_sync.app.looking.patient import Patient, ask
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, TargetPlan
 from mirror_sync.errors import MAY_PASS, Gated, StoreFull, TokenRejected, Unreachable
