@@ -49,7 +49,7 @@ def events(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON document a line instead.")] = False,
 ) -> None:
-    """Show what happened: runs, and what became of repos; newest last.
+    """Show what happened here, newest last.
 
     Of what was published, failed, is held or refused, each change; of verify and prune, the last of each target. Times
     are UTC. What people did, on all machines, says audit.
