@@ -43,9 +43,9 @@ def become_owner(
 
     Before it is there, the owner is that of a directory target, else of the nearest folder above; root goes on where
     the folders in the target are another's, which its owner may be shut out of. It is made then where that user could
-    not, unless only `reading`. `for_good`: nothing leads back, else `become_root_again` does. UsageError where root cannot become the owner, as in a container without the privilege,
-    for somebody else's link, and for a state folder of root's own that everybody may write into: a link there would
-    have root overwrite any file.
+    not, unless only `reading`. `for_good`: nothing leads back, else `become_root_again` does. UsageError where root
+    cannot become the owner, as in a container without the privilege, for somebody else's link, and for a state folder
+    of root's own that everybody may write into: a link there would have root overwrite any file.
     """
     if os.geteuid() != 0:
         return

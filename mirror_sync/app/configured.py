@@ -9,7 +9,7 @@ from mirror_sync.config.load import with_decisions
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import Target
-from mirror_sync.domain.nearest import jobs_instead
+from mirror_sync.domain.nearest import jobs_instead, names_instead
 from mirror_sync.errors import ConfigError, UsageError
 from mirror_sync.logger import Logger
 from mirror_sync.ports.store import Store
@@ -54,8 +54,8 @@ class Configured:
     def target(self, name: str) -> Target:
         """UsageError for a name that is none."""
         if name not in self._settings.targets:
-            known = ", ".join(self._settings.targets)
-            raise UsageError(f"{self._settings.path.name} has no target {name!r}; it has: {known}")
+            instead = names_instead(name, self._settings.targets)
+            raise UsageError(f"{self._settings.path.name} has no target {name!r}{instead}")
         return self._settings.targets[name]
 
     def store(self, target: str) -> Store:

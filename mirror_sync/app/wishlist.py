@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from mirror_sync.config.settings import Settings
+from mirror_sync.domain.nearest import names_instead
 from mirror_sync.domain.outcome.report import RepoStatus
 from mirror_sync.domain.outcome.wish import RepoWish, Wishlist
 from mirror_sync.errors import UsageError
@@ -16,7 +17,7 @@ from mirror_sync.state.wishes import FILE, Wishes
 def wishlist_of(settings: Settings, target: str | None, statuses: Collection[RepoStatus]) -> Wishlist:
     """Without what is mirrored by now. UsageError for a target that is none; StoreError where it cannot be read."""
     if target is not None and target not in settings.targets:
-        raise UsageError(f"{settings.path.name} has no target {target!r}; it has: {', '.join(settings.targets)}")
+        raise UsageError(f"{settings.path.name} has no target {target!r}{names_instead(target, settings.targets)}")
     return Wishlist.of(_wanted(settings, target, statuses))
 
 

@@ -18,10 +18,12 @@ from mirror_sync.cli.options import command
 
 _COMMANDS = {
     "check": "mirror.check_command:check",
+    "doctor": "looking.doctor_command:doctor",
     "plan": "mirror.plan_command:plan",
     "sync": "mirror.sync_command:sync",
     "push": "own.push_command:push",
     "status": "mirror.status_command:status",
+    "events": "looking.events_command:events",
     "diff": "mirror.diff_command:diff",
     "holds": "mirror.holds_command:holds",
     "approve": "mirror.approve_reject_command:approve",

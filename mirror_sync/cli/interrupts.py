@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from mirror_sync.daemon.signals import Signals, caught
 
 STOPPING = "stopping cleanly; press Ctrl-C again to stop at once"
+_at_last = ""  # what gives a terminal on stdout back as it was
 _BELOW_THE_BARS = b"\x1b[?25h\n"  # with the cursor that they hid
 
 
@@ -24,6 +25,17 @@ def stopped_by_signals(stop: threading.Event, say: Callable[[str], None]) -> Ite
         yield
 
 
+@contextmanager
+def restoring(sequence: str) -> Iterator[None]:
+    """Meanwhile an end at once, too, puts this on stdout, a terminal."""
+    global _at_last  # noqa: PLW0603  of the process: there is one terminal
+    _at_last = sequence
+    try:
+        yield
+    finally:
+        _at_last = ""
+
+
 def _watch(came: Signals, stop: threading.Event, say: Callable[[str], None]) -> None:
     for _ in came:
         if stop.is_set():
@@ -34,6 +46,8 @@ def _watch(came: Signals, stop: threading.Event, say: Callable[[str], None]) -> 
 
 def _end_now() -> None:
     """Threads may be deep in a transfer; whatever is published is complete at every moment, so nothing is lost."""
+    if _at_last:
+        os.write(sys.stdout.fileno(), _at_last.encode())
     shown = sys.stderr.fileno()
     said = os.dup(shown)
     os.dup2(os.open(os.devnull, os.O_WRONLY), shown)  # bars that are drawn meanwhile would wipe out the last word

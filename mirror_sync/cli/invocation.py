@@ -178,9 +178,9 @@ class Invocation:
         return TextLayout(width, in_color(sys.stdout))
 
     @property
-    def height(self) -> int:
-        """Lines of the terminal on stdout."""
-        return _size().lines
+    def size(self) -> os.terminal_size:
+        """Of the terminal on stdout."""
+        return _size()
 
     def _log(self) -> Observer:
         from mirror_sync.observe.log.event_log import EventLog

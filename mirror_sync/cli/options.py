@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
 
+from mirror_sync.cli.completing import names_of_jobs, names_of_targets
 from mirror_sync.cli.invocation import Invocation, Options
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.log.log import Format
@@ -20,22 +20,6 @@ from mirror_sync.observe.log.log import Format
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
     from mirror_sync.domain.repo import Repo
-
-
-def names_of_jobs(incomplete: str) -> Iterator[str]:
-    """From jobs.yaml, as far as it can be read: a shell wants no faults."""
-    import yaml
-
-    path = Path(os.environ.get("MIRROR_SYNC_CONFIG") or "jobs.yaml")
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return
-    jobs = tree.get("jobs") if isinstance(tree, dict) else None
-    for job in jobs if isinstance(jobs, list) else ():
-        name = job.get("name") if isinstance(job, dict) else None
-        if isinstance(name, str) and name.startswith(incomplete):
-            yield name
 
 
 ConfigOption = Annotated[
@@ -53,7 +37,12 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything, and 
 Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=names_of_jobs)]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Its name.", autocompletion=names_of_jobs)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
-Target = Annotated[str | None, typer.Option("--target", metavar="NAME", help="Which target, when there are several.")]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="NAME", help="Which target, when there are several.", autocompletion=names_of_targets
+    ),
+]
 
 
 def common(
@@ -100,8 +89,10 @@ def chosen(settings: Settings, target: str | None, how: str = "with --target") -
     """
     if target is not None:
         if target not in settings.targets:
-            known = ", ".join(settings.targets)
-            raise UsageError(f"{settings.path.name} has no target {target!r}; it has: {known}")
+            from mirror_sync.domain.nearest import names_instead
+
+            instead = names_instead(target, settings.targets)
+            raise UsageError(f"{settings.path.name} has no target {target!r}{instead}")
         return target
     used = sorted({job.target for job in settings.jobs}) or sorted(settings.targets)
     if len(used) != 1:

@@ -1,16 +1,21 @@
-"""`status --watch`: the same page again and again: redrawn in place on a terminal, else one after the other."""
+"""`status --watch`: the same page again and again: on a terminal full-screen, else one after the other."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any
 
 import typer.core
 
+from mirror_sync.cli.interrupts import restoring
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.redaction import lines_shown
@@ -19,7 +24,10 @@ OPTION = "--watch"
 EVERY = "2"  # seconds, where the option does not say
 _SECONDS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LEAST, _MOST = 0.2, 86400.0
+_RESIZED = 0.2  # seconds between two looks whether the terminal has another size
 _HOME, _REST_OF_LINE, _REST_OF_SCREEN = "\x1b[H", "\x1b[K", "\x1b[J"  # ECMA-48: CUP, EL, ED
+# xterm's private modes: the alternate screen, which leaves what stood there before as it was; the cursor
+_ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 
 class Watching(typer.core.TyperCommand):
@@ -47,18 +55,39 @@ def seconds_of(figure: float) -> float:
 
 
 def repeat(invocation: Invocation, page: Callable[[], str], every: float, stop: threading.Event) -> None:
-    """Show what `page` gives every so many seconds, until the stop."""
-    redrawn = sys.stdout.isatty()
-    if redrawn:
-        invocation.draw(_HOME + _REST_OF_SCREEN)
-    while True:
-        text = page()
-        if redrawn:
-            invocation.draw(on_screen(lines_shown(text), invocation.height))
-        else:
-            invocation.print(text)
-        if stop.wait(every):
-            return
+    """Show what `page` gives every so many seconds, and whenever the terminal has another size, until the stop."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        while True:
+            invocation.print(page())
+            if stop.wait(every):
+                return
+    with _full_screen(invocation.draw):
+        while not stop.is_set():
+            size = invocation.size
+            invocation.draw(on_screen(lines_shown(page()), size.lines))
+            until = time.monotonic() + every
+            while invocation.size == size and (left := until - time.monotonic()) > 0:
+                if stop.wait(min(left, _RESIZED)):
+                    break
+
+
+@contextmanager
+def _full_screen(draw: Callable[[str], None]) -> Iterator[None]:
+    """The terminal is as it was before, however the block ends, and while the program is stopped by Ctrl-Z."""
+
+    def stopped(_number: int, _frame: object) -> None:
+        draw(_LEAVE)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        draw(_ENTER)  # somebody has sent SIGCONT; the next page fills it
+
+    before = signal.signal(signal.SIGTSTP, stopped)
+    with restoring(_LEAVE):
+        draw(_ENTER + _HOME + _REST_OF_SCREEN)
+        try:
+            yield
+        finally:
+            draw(_LEAVE)
+            signal.signal(signal.SIGTSTP, before)
 
 
 def on_screen(text: str, height: int) -> str:

@@ -21,6 +21,7 @@ from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.job.variants import Variants
+from mirror_sync.domain.nearest import jobs_instead
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import ConfigError, UsageError
 
@@ -74,8 +75,7 @@ def add_repo(settings: Settings, job: str, repo: Repo, environ: Mapping[str, str
         before = load(path, environ)
         found = next((one for one in before.jobs if one.name == job), None)
         if found is None:
-            names = ", ".join(one.name for one in before.jobs)
-            raise UsageError(f"{path.name} has no job {job!r}; it has: {names}")
+            raise UsageError(f"{path.name} has no job {job!r}{jobs_instead(job, before.jobs)}")
         if found.denied_by(repo) is not None:
             raise UsageError(f"{denials([found], repo)}; take that out first")
         if found.ranking is not None:

@@ -2,7 +2,8 @@
 
 The socket lies in the state folder, and only its owner may connect. {"trigger": "JOB or REPO"} is answered with
 {"begun": [{"job": ..., "repo": ..., "state": ...}]}, or with {"error": "why not"}. A "by" beside it is the name of who
-asks, for the audit. {"role": ""} is answered with {"role": "leader since ..."}: which of two daemons it is, in words.
+asks, for the audit. {"role": true} is answered with {"role": "leader since ..."}: which of several daemons it is, in
+words; {"progress": true} with {"progress": {...}}: how far runs are, and files on their way.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.audit_record import Actor, ActorKind
+from mirror_sync.domain.outcome.events import Verified
 from mirror_sync.errors import MirrorError, UsageError
 from mirror_sync.logger import Logger
+from mirror_sync.observe.tally import InFlight, Progress
 from mirror_sync.owners import PRIVATE, cause, with_hindrance
 from mirror_sync.state.file_lock import Held, hold
 
@@ -28,16 +32,20 @@ SOCKET, _LOCK = "daemon.sock", "daemon.lock"
 MOST = 4096  # bytes of a request
 _MOST_ANSWER = 1024 * 1024  # bytes
 _PATIENCE = 5.0  # seconds that the other end gets
+_SOON = 1.0  # seconds, of who asks again and again
 _LAST = 1.0  # seconds that a request gets when the daemon ends
 _OWNER_ONLY = 0o600
 
+_FILES = 200  # on their way, that are told
+
 Trigger = Callable[[str, Actor], tuple[Started, ...]]
+Questions = Mapping[str, Callable[[], Any]]  # what JSON can hold, by the key that asks for it
 _log = Logger()
 
 
 @contextmanager
-def controlled(folder: Path, trigger: Trigger, role: Callable[[], str] = lambda: "") -> Iterator[None]:
-    """Answer in a thread for as long as the block lasts. `role`: which of several daemons this is, in words.
+def controlled(folder: Path, trigger: Trigger, questions: Questions = MappingProxyType({})) -> Iterator[None]:
+    """Answer in a thread for as long as the block lasts; `questions` are answered each by its name.
 
     Where that cannot be, or another daemon has this folder, it is logged: the schedules do not need it.
     """
@@ -52,7 +60,9 @@ def controlled(folder: Path, trigger: Trigger, role: Callable[[], str] = lambda:
             said = f"{folder / SOCKET}: {error.strerror or error}; trigger will not work"
             _log.warning("control.off", reason=with_hindrance(said, folder))
         else:
-            thread = threading.Thread(target=_answer_all, args=(listener, trigger, role), name="control", daemon=True)
+            thread = threading.Thread(
+                target=_answer_all, args=(listener, trigger, questions), name="control", daemon=True
+            )
             thread.start()
             stack.callback(_end, listener, thread)
         yield
@@ -69,16 +79,12 @@ def ask_role(folder: Path) -> str:
 
     ConnectionError when there is none.
     """
-    return str(_asked(folder, {"role": ""}).get("role", ""))
+    return str(_asked(folder, {"role": True}).get("role", ""))
 
 
-def _asked(folder: Path, request: dict[str, str]) -> dict[str, Any]:
+def _asked(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, _short(folder) as path:
-            line.settimeout(_PATIENCE)
-            line.connect(path)
-            line.sendall(json.dumps(request).encode() + b"\n")
-            answer: dict[str, Any] = json.loads(_line(line, _MOST_ANSWER))
+        answer = _told(folder, request, _PATIENCE)
     except (FileNotFoundError, ConnectionRefusedError):
         raise ConnectionError(f"no daemon runs with state_dir {folder}; start one with mirror-sync daemon") from None
     except (OSError, ValueError) as error:
@@ -87,6 +93,33 @@ def _asked(folder: Path, request: dict[str, str]) -> dict[str, Any]:
     if "error" in answer:
         raise UsageError(str(answer["error"]))
     return answer
+
+
+def told_progress(now: Progress) -> dict[str, Any]:
+    """As `progress_of_daemon` reads it, of a bounded size."""
+    return asdict(replace(now, in_flight=now.in_flight[:_FILES]))
+
+
+def progress_of_daemon(folder: Path) -> Progress | None:
+    """How far the runs of the daemon are that has this state folder; None where none answers in time, or it is older
+    than we.
+    """
+    try:
+        answer = _told(folder, {"progress": True}, _SOON)["progress"]
+        files = tuple(InFlight(**file) for file in answer.pop("in_flight"))
+        verified = answer.pop("verified")
+        return Progress(in_flight=files, verified=None if verified is None else Verified(**verified), **answer)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _told(folder: Path, request: Mapping[str, Any], patience: float) -> Any:
+    """OSError, ValueError."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, _short(folder) as path:
+        line.settimeout(patience)
+        line.connect(path)
+        line.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(_line(line, _MOST_ANSWER))
 
 
 def _listener(folder: Path, stack: ExitStack) -> socket.socket:
@@ -123,24 +156,25 @@ def _end(listener: socket.socket, thread: threading.Thread) -> None:
     thread.join(_LAST)
 
 
-def _answer_all(listener: socket.socket, trigger: Trigger, role: Callable[[], str]) -> None:
+def _answer_all(listener: socket.socket, trigger: Trigger, questions: Questions) -> None:
     with suppress(OSError):  # the listener was shut down
         while True:
             line, _ = listener.accept()
             with line, suppress(OSError):
                 line.settimeout(_PATIENCE)
-                line.sendall(json.dumps(_answer(line, trigger, role)).encode() + b"\n")
+                line.sendall(json.dumps(_answer(line, trigger, questions)).encode() + b"\n")
 
 
-def _answer(line: socket.socket, trigger: Trigger, role: Callable[[], str]) -> dict[str, Any]:
+def _answer(line: socket.socket, trigger: Trigger, questions: Questions) -> dict[str, Any]:
     try:
         request = json.loads(_line(line, MOST))
-        if "role" in request:
-            return {"role": role()}
+        for name, tell in questions.items():
+            if request.get(name):
+                return {name: tell()}
         text = str(request["trigger"])
         actor = Actor(ActorKind.USER, str(request.get("by") or "at the socket"))
         return {"begun": [asdict(begun) for begun in trigger(text, actor)]}
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {"error": f'a request is one line of JSON of at most {MOST} bytes: {{"trigger": "JOB or REPO"}}'}
     except MirrorError as error:
         return {"error": str(error)}

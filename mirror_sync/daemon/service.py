@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mirror_sync.app.triggers import trigger_of
 from mirror_sync.config.checks.target_identity import place_of
-from mirror_sync.daemon.control import controlled
+from mirror_sync.daemon.control import controlled, told_progress
 from mirror_sync.daemon.health import BEAT
 from mirror_sync.daemon.http import answering, leader_route, make_app
 from mirror_sync.daemon.lease import LEAST_PATIENCE, LOOKED, Lease, Term
@@ -106,7 +106,8 @@ class Daemon:
             routes = self._routes(settings.http.secret, settings.http.asked_by)
             app = make_app(self._watch.metrics.registry, self._watch.pulse, self._watch.readiness, routes)
             _log.info("http.listening", url=stack.enter_context(answering(app, settings.http.listen)))
-        stack.enter_context(controlled(settings.state_dir, self._runs.ask, self._role))
+        told = {"role": self._role, "progress": lambda: told_progress(self._watch.metrics.progress())}
+        stack.enter_context(controlled(settings.state_dir, self._runs.ask, told))
         self._timetable.beat(min(BEAT, self._notifier.beat or BEAT), self._beat)
         self._timetable.start()
         self._watch.start()

@@ -31,10 +31,15 @@ def jobs_instead(wanted: str, jobs: Sequence[Job]) -> str:
     if "/" in wanted:
         having = [job.name for job in jobs if _names(job, wanted)]
         hint = f"; {wanted} is a repo of {', '.join(having[:_MOST])}" if having else ""
-    else:
-        near = get_close_matches(wanted, names, n=1, cutoff=_NEAR)
-        hint = f"; did you mean {near[0]}?" if near else ""
-    return f"; it has: {', '.join(names)}{hint}"
+        return f"; it has: {', '.join(names)}{hint}"
+    return names_instead(wanted, names)
+
+
+def names_instead(wanted: str, names: Iterable[str]) -> str:
+    """`; it has: a, b`, and which of them is nearly so."""
+    known = list(names)
+    near = get_close_matches(wanted, known, n=1, cutoff=_NEAR)
+    return f"; it has: {', '.join(known) or 'none'}{f'; did you mean {near[0]}?' if near else ''}"
 
 
 def _names(job: Job, text: str) -> bool:

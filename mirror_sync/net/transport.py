@@ -37,7 +37,7 @@ class Transport:
     of an IP address whether it is one of the open internet.
 
     SSL_CERT_FILE, HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured as they stand when they are first
-    needed, the proxies of each host by itself.
+    needed, the proxies of each host by itself; no proxy is where `direct`, as for what listens on this machine.
     """
 
     def __init__(
@@ -47,7 +47,9 @@ class Transport:
         connections: int = 32,
         clock: Callable[[], float] = time.monotonic,
         public: Callable[[str], bool] = is_public,
+        direct: bool = False,
     ) -> None:
+        self._direct = direct
         self.timeouts = timeouts or Timeouts()
         self._connections, self._clock, self._public = connections, clock, public
         self._patience = Patience(self.timeouts, clock)
@@ -57,11 +59,17 @@ class Transport:
         self._lock = threading.Lock()
 
     def open(
-        self, url: str, headers: Mapping[str, str], *, public_only: bool = False, post: bytes | None = None
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        *,
+        public_only: bool = False,
+        post: bytes | None = None,
+        method: str = "GET",
     ) -> Response:
-        """One GET, or POST of a body; what it is answered is unread, and as it came. Unreachable when there is no
-        answer, ValueError for a URL that is none. Where the connection leads is what `Url` reads there, and no other
-        reader of addresses has a say.
+        """One GET, or what `method` says and has no body, or POST of a body; what it is answered is unread, and as it
+        came. Unreachable when there is no answer, ValueError for a URL that is none. Where the connection leads is what
+        `Url` reads there, and no other reader of addresses has a say.
 
         `public_only`: BadAnswer when the address is not one of the open internet. Every address that is connected to
         is looked at; through a proxy, which resolves names itself, only what a name says by itself.
@@ -75,7 +83,7 @@ class Transport:
         target = place.target if proxy is None or place.scheme == "https" else str(place)
         try:
             if post is None:
-                request = request_head("GET", target, ours, headers, through)
+                request = request_head(method, target, ours, headers, through)
             else:
                 length = {"content-length": str(len(post))}
                 request = request_head("POST", target, ours, headers, length, through) + post
@@ -164,7 +172,7 @@ class Transport:
         try:
             return self._proxies[place.origin]
         except KeyError:
-            proxy = proxy_for(place)
+            proxy = None if self._direct else proxy_for(place)
             if len(self._proxies) >= _ORIGINS:
                 self._proxies.clear()  # by any thread, at any time: what was read is kept in hand
             self._proxies[place.origin] = proxy

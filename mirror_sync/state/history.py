@@ -122,6 +122,12 @@ SELECT job, kind, repo, revision, outcome, at, run, commit_id, reason, code, fil
 FROM changes WHERE kind = ? AND repo = ? ORDER BY at DESC, rowid DESC LIMIT ?
 """
 
+_HAPPENED = """
+SELECT job, kind, repo, revision, outcome, at, run, commit_id, reason, code, files, fetched_files, fetched_bytes,
+    reused_files, reused_bytes, seconds, committed, published, lag_seconds
+FROM changes WHERE at >= ? ORDER BY at DESC, rowid DESC LIMIT ?
+"""
+
 _RUNS = """
 SELECT run, jobs, started, finished, state, states, asked, times FROM runs
 WHERE started <= ? ORDER BY started DESC, rowid DESC LIMIT ?
@@ -225,11 +231,11 @@ class History:
 
     def changes(self, kind: Kind, repo: str, limit: int = 1000) -> tuple[ChangeRecord, ...]:
         """What became of a repo in every job, newest first. OSError when the file cannot be read."""
-        rows = self._read(_CHANGES, kind, repo, limit)
-        return tuple(
-            ChangeRecord(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
-            for job, kind, repo, revision, outcome, *rest in rows
-        )
+        return tuple(map(_change, self._read(_CHANGES, kind, repo, limit)))
+
+    def changes_since(self, at: str, limit: int) -> tuple[ChangeRecord, ...]:
+        """What became of all repos from a time on, ISO 8601 in UTC, newest first. OSError as above."""
+        return tuple(map(_change, self._read(_HAPPENED, at, limit)))
 
     def measure(self, place: str, size: Size) -> None:
         """Remember how much a place publishes on a day; the last word of a day stands."""
@@ -425,6 +431,12 @@ def _status(row: Sequence[Any]) -> RepoStatus:
     assurance = _assurance(row[-len(_ASSURANCE) :])
     known = *row[5 : -len(_ASSURANCE)], assurance
     return RepoStatus(job, Kind(kind), repo, revision, state, RepoOutcome(outcome), *known)
+
+
+def _change(row: Sequence[Any]) -> ChangeRecord:
+    """Of a row of _CHANGES, or of _HAPPENED."""
+    job, kind, repo, revision, outcome, *rest = row
+    return ChangeRecord(job, Kind(kind), repo, revision, RepoOutcome(outcome), *rest)
 
 
 def _columns(assurance: Assurance) -> dict[str, Any]:

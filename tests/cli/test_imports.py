@@ -38,12 +38,12 @@ NETWORK = {"http.client", "mirror_sync.net", "ssl"}
 COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 126, 360),
-    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 145, 470),
+    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 150, 470),
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 188, 540),
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 273, 610),
     ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 303, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 312, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 316, 690)
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def synced(tmp_path: Path) -> Program:
     return made
 
 
-def imported(program: Program, *arguments: str) -> list[str]:
+def imported(program: Program, *arguments: str, **environ: str) -> list[str]:
     made = Program(program.folder, ("-P", "-m", "tests.cli.modules"), program.environ)
-    ended = made(*arguments, MODULES=str(program.folder / "modules"))
+    ended = made(*arguments, MODULES=str(program.folder / "modules"), **environ)
     assert ended.code == 0, ended.err
     return (program.folder / "modules").read_text(encoding="utf-8").splitlines()
 
@@ -73,6 +73,11 @@ def check(modules: list[str], forbidden: set[str], ours: int, all_of_them: int) 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_a_command_imports_what_it_needs_and_no_more(synced: Program, arguments: tuple[str, ...]) -> None:
     check(imported(synced, *arguments), *COMMANDS[arguments])
+
+
+def test_a_shell_that_completes_a_repo_waits_for_no_more_than_the_names(synced: Program) -> None:
+    line = {"_MIRROR_SYNC_COMPLETE": "complete_bash", "COMP_WORDS": "mirror-sync status acme/", "COMP_CWORD": "2"}
+    check(imported(synced, **line), {*NETWORK, *PAGES, "mirror_sync.engine", "mirror_sync.app"}, 62, 400)
 
 
 def test_an_unchanged_repo_of_a_hub_needs_no_library_of_the_hubs(tmp_path: Path, hub: Hub) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from mirror_sync.domain.outcome.events import RepoPlanned
 from mirror_sync.engine.space import documents_of, with_spare
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.disks import small_disk
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
 
@@ -128,7 +127,7 @@ def _until(there: Callable[[], bool]) -> None:
 
 
 def test_a_disk_that_fills_up_keeps_the_old_snapshot_and_once_freed_goes_on(hub: Hub, tmp_path: Path) -> None:
-    with _disk(tmp_path / "disk", "20m"):
+    with small_disk(tmp_path / "disk", "20m"):
         shop = Workshop(hub.url, tmp_path / "state", store=DirectoryStore(tmp_path / "disk" / "t", part_size=PART))
         repo = hub.model("acme/x", license="mit")
         first = repo.commit({"a": b"old"})
@@ -156,18 +155,3 @@ def _fill(path: Path) -> None:
                 pass
         except OSError:
             return
-
-
-@contextmanager
-def _disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own, where this process may mount one."""
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        # Not a skip, which CI forbids: an unprivileged container never mounts. The figures are tested everywhere.
-        pytest.xfail(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)  # the store keeps a file of it open

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mirror_sync.domain.outcome.events import RepoFinished
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
+from mirror_sync.domain.repo import Kind
+from mirror_sync.state.history import History
 from tests.parts import program
 from tests.requirements import need
 
@@ -56,20 +60,39 @@ def test_a_page_says_what_help_says(pages: Path) -> None:
     assert "--rate RATE Read no faster than this, like 50MB/s." in told
 
 
-@pytest.mark.parametrize(("line", "offered"), [("mirror-sync ver", ["verify"]), ("mirror-sync sync ", ["one", "two"])])
-def test_bash_completes_commands_and_the_names_of_jobs(tmp_path: Path, line: str, offered: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("mirror-sync ver", ["verify"]),
+        ("mirror-sync sync ", ["one", "two"]),
+        ("mirror-sync status acme/", ["acme/found", "acme/named"]),
+        ("mirror-sync status dataset:acme/", ["acme/rows"]),  # behind the colon: what stands before it is there already
+        ("mirror-sync -c other.yaml status ", ["acme/elsewhere"]),
+        ("mirror-sync trigger t", ["two"]),
+        ("mirror-sync verify nobody/", [""]),
+        ("mirror-sync doctor --target ", ["main"]),
+    ],
+)
+def test_bash_completes_commands_and_names_of_jobs_targets_and_repos(
+    tmp_path: Path, line: str, offered: list[str]
+) -> None:
     need("man")
-    (tmp_path / "jobs.yaml").write_text("jobs: [{name: one}, {name: two}, {nme: x}, 3]\n")
+    jobs = "[{name: one, repos: [acme/named, 'acme/*', '!acme/not', 'dataset:acme/rows']}, {name: two}, {nme: x}, 3]"
+    (tmp_path / "jobs.yaml").write_text(f"targets: {{main: {{}}}}\njobs: {jobs}\n")
+    (tmp_path / "other.yaml").write_text("state_dir: none\njobs: [{repos: [acme/elsewhere]}]\n")
+    (tmp_path / "state").mkdir()
+    history = History(tmp_path / "state/history.db")
+    history(RepoFinished("r", RepoReport("one", Kind.MODEL, "acme/found", "main", RepoOutcome.FAILED)))
+    history.close()
     (tmp_path / "mirror-sync").write_text(f'#!/bin/sh\nexec {sys.executable} -m mirror_sync "$@"\n')
     (tmp_path / "mirror-sync").chmod(0o755)
     script = (
-        f"eval \"$(mirror-sync completion bash)\"; COMP_WORDS=({line} ''); COMP_LINE='{line}'; "
-        f"COMP_CWORD={len(line.split(' ')) - 1}; COMP_WORDS=({line}); _mirror_sync_completion mirror-sync; "
-        'printf "%s\\n" "${COMPREPLY[@]}"'
+        f"eval \"$(mirror-sync completion bash)\"; COMP_LINE='{line}'; COMP_POINT={len(line)}; "
+        '_mirror_sync_completion mirror-sync; printf "%s\\n" "${COMPREPLY[@]}"'
     )
     path = f"{tmp_path}:{os.environ['PATH']}"
     said = ran(program("bash"), "-c", script, cwd=tmp_path, PATH=path, PYTHONPATH=str(TOP))
-    assert said.split() == offered
+    assert said.splitlines() == offered
 
 
 def test_a_wheel_made_from_the_sdist_holds_all_that_the_program_reads(tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.disks import small_disk
 from tests.stores.places import MIB, answer, child, in_child, keys, put, read
 
 NOBODY = 65534
@@ -144,7 +143,7 @@ class TestFaults:
         assert staged(tmp_path) == []
 
     def test_a_full_disk_is_told_before_the_first_byte_of_an_upload(self, tmp_path: Path) -> None:
-        with _small_disk(tmp_path / "disk"):
+        with small_disk(tmp_path / "disk", "2m"):
             store = DirectoryStore(tmp_path / "disk")
             put(store, "a", b"old")
             with pytest.raises(StoreFull, match="No space left"):
@@ -161,7 +160,7 @@ class TestFaults:
         assert read(DirectoryStore(tmp_path), "a/b") == b"old"
 
     def test_a_read_only_disk_is_denied(self, tmp_path: Path) -> None:
-        with _small_disk(tmp_path / "disk"):
+        with small_disk(tmp_path / "disk", "2m"):
             store = DirectoryStore(tmp_path / "disk")
             put(store, "a", b"old")
             subprocess.run(["mount", "-o", "remount,ro", str(store.root)], check=True)
@@ -199,22 +198,6 @@ class TestDurability:
     def test_a_removed_pointer_is_synced_at_once(self, tmp_path: Path) -> None:
         put(DirectoryStore(tmp_path), REFS, b"{}")
         assert in_child(_watch_removing, tmp_path) == [f"remove {REFS}", "hub/models/org--name"]
-
-
-@contextmanager
-def _small_disk(folder: Path) -> Iterator[None]:
-    """A file system of 2 MiB, where this process may mount one."""
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        # Not a skip, which CI forbids: an unprivileged container never mounts. The test with a limit runs everywhere.
-        pytest.xfail(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def _put_with_closed_umask(answers: Connection, root: Path) -> None:

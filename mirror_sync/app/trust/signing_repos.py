@@ -8,7 +8,7 @@ its names and its time of publication stay. All snapshots of a repo move with on
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -24,8 +24,9 @@ from mirror_sync.domain.doors import oci_images
 from mirror_sync.domain.doors.oci_images import IMAGE, image_fault
 from mirror_sync.domain.doors.torrent_metainfo import DOOR, FACTS, TorrentFacts
 from mirror_sync.domain.doors.ways import DOORS, open_doors
+from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.events import RepoSigned
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.acts import recorded
 from mirror_sync.engine.beside_prune import PruneGuard
 from mirror_sync.engine.context import RunContext, Target
@@ -149,13 +150,18 @@ class SignRepos:
                     settle = partial(context.pause, _WRITTEN)
                     edit_signers(one.store, lambda known: known.retired(str(retire), context.clock()), settle)
         if repo is not None and not found:
-            raise UsageError(f"nothing of {repo} is mirrored")
+            raise UsageError(f"nothing of {repo} is mirrored{_meant(targets, repo)}")
         return report
 
 
 def _lines(store: Store, fingerprint: str | None) -> list[Signer]:
     """By which a target says that a key is, or was, its mirror's."""
     return [one for one in read_signers(store).signers if one.key.fingerprint == fingerprint]
+
+
+def _meant(targets: Iterable[Target], repo: Repo) -> str:
+    known = (RepoPattern(one.kind, one.id) for target in targets for one in mirrored_repos(target.store))
+    return did_you_mean(RepoPattern(repo.kind, repo.id), known)
 
 
 def _wanted(store: Store, repo: Repo | None) -> Iterator[Repo]:
@@ -186,7 +192,7 @@ class RemakeDoors:
                 for wanted in _wanted(one.store, repo)
             )
         if repo is not None and not found:
-            raise UsageError(f"nothing of {repo} is mirrored")
+            raise UsageError(f"nothing of {repo} is mirrored{_meant(targets, repo)}")
         return SignReport(found, tuple(door.name for door in open_doors(self._doors.open)))
 
 

@@ -1,15 +1,21 @@
-"""`check`: what jobs.yaml asks for, and its limits, as a person reads them back."""
+"""`check`: what jobs.yaml asks for, and its limits, as a person reads them back; and each line of `doctor`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.domain.job.bandwidth import EVERY_DAY, Bandwidth, Limit, Window
 from mirror_sync.observe.figures import counted
 
+if TYPE_CHECKING:
+    from mirror_sync.app.looking.checkup import CheckLine, CheckReport
+    from mirror_sync.cli.output.tables import TextLayout
+
 _SHOWN = 3  # names of jobs
+_NAME = 11  # columns: the longest name of a check
 _RIGHT = "write readers: everyone in a job, or roles and tokens under access"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _UNITS = (("MB", 1000**2), ("MiB", 1024**2), ("KB", 1000), ("KiB", 1024), ("B", 1))
@@ -80,3 +86,22 @@ def _in_rate(limit: Limit) -> str:
         return "a pause"
     unit, size = next((unit, size) for unit, size in _UNITS if limit % size == 0)
     return f"{limit // size}{unit}/s"
+
+
+def doctor_text(line: CheckLine, page: TextLayout) -> str:
+    """fault    token        hub https://...: it is rejected; below it what to do, and a command to be typed."""
+    told = [page.item(line.health, f"{line.check:<{_NAME}}", f"{line.where}: {line.said}")]
+    if line.advice:
+        told.append(page.note(f"{line.advice}:" if line.command else line.advice))
+    if line.command:
+        told.append(f"      {line.command}")
+    return "\n".join(told)
+
+
+def doctor_sum(report: CheckReport, page: TextLayout) -> str:
+    """2 faults, 1 warning; 14 ok, 3 skipped."""
+    from mirror_sync.app.looking.checkup import Health
+
+    faults, warnings = report.count(Health.FAULT), report.count(Health.WARNING)
+    bad = f"{counted(faults, 'fault')}, {counted(warnings, 'warning')}"
+    return page.sentence(f"{bad}; {report.count(Health.OK):,} ok, {report.count(Health.SKIPPED):,} skipped.")

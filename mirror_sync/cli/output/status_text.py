@@ -122,13 +122,14 @@ def _cells(line: RepoStatus, job: JobLine, now: datetime) -> tuple[str, ...]:
         f"{line.files:,}" if held else "-",
         in_bytes(line.bytes) if held else "-",
         age(line.last_attempt, now),
-        _next(job, now) if line.next_try is None else _next_try(line.next_try, now),
+        next_run_text(job, now) if line.next_try is None else _next_try(line.next_try, now),
         line.job,
         line.spoken,
     )
 
 
-def _next(job: JobLine, now: datetime) -> str:
+def next_run_text(job: JobLine, now: datetime) -> str:
+    """in 5m; or runs now, due, paused, by hand, at start."""
     if not job.scheduled:
         return "by hand"
     if job.paused and job.next_run is None:

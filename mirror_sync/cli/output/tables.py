@@ -27,9 +27,14 @@ _COLORS = {
     "added": 32,
     "changed": 33,
     "removed": 31,
+    "ok": 32,
+    "warning": 33,
+    "fault": 31,
+    "skipped": 2,
 }  # SGR codes of ECMA-48; the words themselves carry the meaning
 
 
+_STATE = 7  # columns of the state of an item
 _NAME = 40  # characters of the last cell that columns make room for
 
 
@@ -88,12 +93,24 @@ class TextLayout:
         """A line of its own below a table, as many lines as the page needs for it."""
         return "\n".join(self._wrapped(plain(text), ""))
 
-    def _wrapped(self, note: str, indent: str = _INDENT) -> list[str]:
+    def item(self, state: str, name: str, text: str) -> str:
+        """A line of a list: its state, what it is about, and what there is to say, on as many lines as needed."""
+        head = f"{state:<{_STATE}}{_GAP}{name}{_GAP}"
+        text = plain(text)
+        if self.width is not None:
+            text = f"\n{' ' * len(head)}".join(self._wrapped(text, "", self.width - len(head)))
+        return self._tinted(state, head + text)
+
+    def note(self, text: str) -> str:
+        """What belongs to the line above."""
+        return "\n".join(self._wrapped(plain(text)))
+
+    def _wrapped(self, note: str, indent: str = _INDENT, width: int | None = None) -> list[str]:
         if self.width is None:
             return [indent + note]
         return textwrap.wrap(
             note,
-            max(self.width, 40),
+            max(width or self.width, 40),
             initial_indent=indent,
             subsequent_indent=indent,
             break_long_words=False,

@@ -12,11 +12,12 @@ from mirror_sync.domain.content.refs import OURS, Refs
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.job import Job
+from mirror_sync.domain.nearest import did_you_mean
 from mirror_sync.domain.outcome.events import SnapshotTurnedBad
 from mirror_sync.domain.outcome.rescan_report import RescannedSnapshot, RescanReport, RescanResult
 from mirror_sync.domain.policy.rules import Judgement
 from mirror_sync.domain.policy.terms import Terms
-from mirror_sync.domain.repo import Repo
+from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.domain.work import Base, Task
 from mirror_sync.engine.context import RunContext, Target
 from mirror_sync.engine.inspection.inspected_files import listing_of
@@ -58,7 +59,9 @@ class Rescan:
             return RescanReport(tuple(found), interrupted=True)
         self._remember(whole=True)
         if repo is not None and not found and not (again and asked):
-            raise UsageError(f"nothing of {repo} is mirrored by a job whose policy looks at files")
+            known = (RepoPattern(one.kind, one.id) for job in self._jobs for one in self._repos(job, None))
+            near = did_you_mean(RepoPattern(repo.kind, repo.id), known)
+            raise UsageError(f"nothing of {repo} is mirrored by a job whose policy looks at files{near}")
         return RescanReport(tuple(found))
 
     def _repos(self, job: Job, only: Repo | None) -> Iterator[Repo]:

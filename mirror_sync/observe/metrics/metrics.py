@@ -39,7 +39,7 @@ from mirror_sync.domain.outcome.events import (
 from mirror_sync.observe.metrics.families import Families
 from mirror_sync.observe.metrics.ledger import Ledger
 from mirror_sync.observe.metrics.readings import Readings
-from mirror_sync.observe.tally import Tally
+from mirror_sync.observe.tally import Progress, Tally
 
 # what a retry can be for: errors that are retryable, and the budget's own word
 CAUSES = ("unreachable", "rate-limited", "rate-limit-budget", "bad-answer", "integrity", "target-unavailable")
@@ -173,6 +173,10 @@ class Metrics:
         start.set(now())
         self.registry.register(Families(self.ledger, self._read, lambda: self._tally.now().rate))
         ProcessCollector(registry=self.registry)
+
+    def progress(self) -> Progress:
+        """How far the runs are that these are told of."""
+        return self._tally.now()
 
     def _read(self) -> Readings:
         return self.read()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_jobs_and_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Job, command, names_of_jobs
+from mirror_sync.cli.options import Job, command
 from mirror_sync.errors import UsageError
 
 STANDBY = "standby"  # how it says so
@@ -24,7 +25,7 @@ def trigger(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="JOB|REPO", help="A job, or org/name or dataset:org/name.", autocompletion=names_of_jobs
+            metavar="JOB|REPO", help="A job, or org/name or dataset:org/name.", autocompletion=names_of_jobs_and_repos
         ),
     ],
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, chosen, command, repo_of
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
 def doors(
     invocation: Invocation,
     repo: Annotated[
-        str | None, typer.Option("--repo", metavar="REPO", help="Of this one only: org/name, or dataset:org/name.")
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="REPO",
+            help="Of this one only: org/name, or dataset:org/name.",
+            autocompletion=names_of_repos,
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="In this target only.")] = None,
     as_json: Json = False,

@@ -45,8 +45,9 @@ def new(
     settings = invocation.settings()
     path, now = _file(settings), datetime.now(UTC)
     if role not in settings.access.roles:
-        known = ", ".join(settings.access.roles) or "none"
-        raise UsageError(f"{settings.path.name} has no role {role!r}; it has: {known}")
+        from mirror_sync.domain.nearest import names_instead
+
+        raise UsageError(f"{settings.path.name} has no role {role!r}{names_instead(role, settings.access.roles)}")
     try:
         within = tuple(network(part) for one in networks or () for part in one.split(",") if part)
         called, end = word(name), "" if expires is None else iso_utc(now + _length(expires))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.deciding import AnyCommit, By, Rule, Ticket, Until, Why, decide
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import command
@@ -15,7 +16,10 @@ from mirror_sync.domain.policy.decisions import DecisionOutcome
 @command
 def approve(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
-    repo: Annotated[str, typer.Argument(metavar="REPO[@COMMIT]", help="org/name, or dataset:org/name.")],
+    repo: Annotated[
+        str,
+        typer.Argument(metavar="REPO[@COMMIT]", help="org/name, or dataset:org/name.", autocompletion=names_of_repos),
+    ],
     why: Why,
     rule: Rule = None,
     until: Until = None,
@@ -36,7 +40,11 @@ def reject(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     repo: Annotated[
         str,
-        typer.Argument(metavar="REPO[@COMMIT]", help="org/name, dataset:org/name, or a glob like org/* with --any."),
+        typer.Argument(
+            metavar="REPO[@COMMIT]",
+            help="org/name, dataset:org/name, or a glob like org/* with --any.",
+            autocompletion=names_of_repos,
+        ),
     ],
     why: Why,
     rule: Rule = None,

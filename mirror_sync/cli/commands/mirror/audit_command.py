@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from mirror_sync.cli.commands.mirror.verify_command import moment_of
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
@@ -22,7 +23,13 @@ def audit(  # noqa: PLR0913, PLR0917  the options of a command
         str | None, typer.Option("--since", metavar="TIME", help="Only what was done since a date, or in the last 7d.")
     ] = None,
     repo: Annotated[
-        str | None, typer.Option("--repo", metavar="REPO", help="Only this one: org/name, or dataset:org/name.")
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="REPO",
+            help="Only this one: org/name, or dataset:org/name.",
+            autocompletion=names_of_repos,
+        ),
     ] = None,
     target: Target = None,
     verify: Annotated[

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command, names_of_jobs
+from mirror_sync.cli.options import Json, command
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.observe.figures import age, counted

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, chosen, command, repo_of
@@ -17,7 +18,13 @@ def sign(
     invocation: Invocation,
     everything: Annotated[bool, typer.Option("--all", help="Sign every repo of every target.")] = False,
     repo: Annotated[
-        str | None, typer.Option("--repo", metavar="REPO", help="Sign this one: org/name, or dataset:org/name.")
+        str | None,
+        typer.Option(
+            "--repo",
+            metavar="REPO",
+            help="Sign this one: org/name, or dataset:org/name.",
+            autocompletion=names_of_repos,
+        ),
     ] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="In this target only.")] = None,
     retire: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_jobs, names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command, names_of_jobs
+from mirror_sync.cli.options import Json, command
 from mirror_sync.cli.watching import Watching, repeat, seconds_of
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import RepoPattern
@@ -47,7 +49,10 @@ class StatusQuestion:
 def status(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     repo: Annotated[
-        str | None, typer.Argument(metavar="REPO", help="org/name for its history, or a pattern like org/*.")
+        str | None,
+        typer.Argument(
+            metavar="REPO", help="org/name for its history, or a pattern like org/*.", autocompletion=names_of_repos
+        ),
     ] = None,
     watch: Annotated[
         float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
@@ -104,6 +109,12 @@ def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder,
         told = replace(inventory, lines=with_commands(inventory.lines))
     replicas = mirror.replica_states()
     text = status_text(told, invocation.page, now, question.wanted, replicas=replicas, worst_last=not question.watched)
+    if question.watched and not question.as_json and sys.stdout.isatty() and inventory.jobs:
+        from mirror_sync.cli.output.watch_text import watch_text
+        from mirror_sync.daemon.control import progress_of_daemon
+
+        progress = progress_of_daemon(mirror.settings.state_dir)
+        text = f"{watch_text(inventory, progress, invocation.page, now, invocation.size.lines)}\n{text}"
     document, parts = status_document(inventory, now, replicas, question.wanted), [text]
     if pattern is not None and pattern.is_glob and not inventory.lines:
         raise UsageError(_unknown(mirror.settings, pattern, whole))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Jobs, Json, command
@@ -26,7 +27,12 @@ def sync(
     ] = False,
     repo: Annotated[
         list[str] | None,
-        typer.Option("--repo", metavar="REPO", help="Only this repo of the jobs, let go of or not; may be repeated."),
+        typer.Option(
+            "--repo",
+            metavar="REPO",
+            help="Only this repo of the jobs, let go of or not; may be repeated.",
+            autocompletion=names_of_repos,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

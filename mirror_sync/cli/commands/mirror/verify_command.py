@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command, repo_of
@@ -26,7 +27,10 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 def verify(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     repo: Annotated[
-        str | None, typer.Argument(metavar="REPO", help="Only this one: org/name, or dataset:org/name.")
+        str | None,
+        typer.Argument(
+            metavar="REPO", help="Only this one: org/name, or dataset:org/name.", autocompletion=names_of_repos
+        ),
     ] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong from upstream again.")] = False,
     sample: Annotated[

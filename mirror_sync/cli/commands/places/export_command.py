@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, Target, chosen, command
 from mirror_sync.config.keys.values import quantities
@@ -19,7 +20,9 @@ def export(  # noqa: PLR0913, PLR0917  one parameter an option
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="The folder of the bundle, on a disk to be carried.")],
     repos: Annotated[
         list[str] | None,
-        typer.Argument(metavar="REPO", help="org/name, dataset:org/name, or org/*; all if left out."),
+        typer.Argument(
+            metavar="REPO", help="org/name, dataset:org/name, or org/*; all if left out.", autocompletion=names_of_repos
+        ),
     ] = None,
     since: Annotated[
         Path | None,

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import command, names_of_jobs
+from mirror_sync.cli.options import command
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import StoreError, UsageError
 from mirror_sync.observe.figures import counted

@@ -1,0 +1,306 @@
+"""What is asked of targets and upstreams: whether they answer, take and give what they should, and know the time."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+
+from mirror_sync.app.looking.checkup import Health, Saying
+from mirror_sync.app.looking.patient import Bucket, Patient, Reply, ask, clock_said, token_place
+from mirror_sync.domain.content.keys import HUB, blob_key
+from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.job.upstreams import (
+    DirectoryUpstream,
+    HubUpstream,
+    MirrorUpstream,
+    ModelScopeUpstream,
+    OwnUpstream,
+    Upstream,
+)
+from mirror_sync.domain.policy.gone import TokenStatus
+from mirror_sync.errors import (
+    KeyMissing,
+    NoSuchCall,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    TokenRejected,
+    Unreachable,
+    UpstreamError,
+)
+from mirror_sync.observe.figures import counted, in_time
+from mirror_sync.owners import is_there, whose
+from mirror_sync.ports.store import Store, read_all
+
+_LOOKED = 1000  # keys that are listed
+_PROBE = 4096  # bytes of a probe, at most
+_LOW = 10  # one part in so many of a quota, below which it is said
+_LIMITED, _REFUSED, _FAILED = 429, (401, 403), 500
+
+
+def target_names(patient: Patient) -> list[str]:
+    """Those that are looked at."""
+    return [*patient.targets]
+
+
+def buckets(patient: Patient) -> list[str]:
+    """Those that are reached by a network."""
+    return [name for name, target in patient.targets.items() if isinstance(target, S3Target)]
+
+
+def look_at_target(patient: Patient, name: str) -> Saying:
+    """Whether it can be listed, and has what is remembered to be published there."""
+    target = patient.targets[name]
+    published = len(patient.published(name))
+    if isinstance(target, DirectoryTarget) and not is_there(target.root):
+        if published:
+            said = f"{target.root} is not there, and {counted(published, 'repo')} were published in it"
+            yield Health.FAULT, said, "mount its disk", f"findmnt -T {target.root}"
+        else:
+            yield Health.SKIPPED, f"{target.root} is not there yet: the first sync makes it"
+        return
+    try:
+        found = sum(1 for _ in islice(patient.ways.store(target).list(HUB), _LOOKED))
+    except StoreDenied as error:
+        yield Health.FAULT, str(error), _keys_advice(name), "mirror-sync check"
+        return
+    except StoreError as error:
+        where = target.root if isinstance(target, DirectoryTarget) else target.server
+        yield (
+            Health.FAULT,
+            str(error),
+            f"see that {where} answers from this machine",
+            f"mirror-sync doctor --target {name}",
+        )
+        return
+    if published and not found:
+        said = f"it is empty, and {counted(published, 'repo')} were published in it"
+        yield Health.FAULT, said, "see that it is the right one; a sync fills another anew", "mirror-sync verify"
+    else:
+        yield Health.OK, f"listed: {found:,}{'+' if found == _LOOKED else ''} objects of repos"
+
+
+def _keys_advice(name: str) -> str:
+    return f"see that the keys of targets.{name} are right, and may list, get, put and delete in all of it"
+
+
+def look_at_writing(patient: Patient, name: str) -> Saying:
+    """Put an object of ours, find, read and remove it. It is a blob that nothing names: the next prune removes what an
+    end of ours in the midst of this leaves.
+    """
+    target = patient.targets[name]
+    if patient.unfit:
+        yield Health.SKIPPED, "not tried: nothing is to be left there that belongs to root"
+        return
+    if isinstance(target, DirectoryTarget) and not is_there(target.root):
+        yield Health.SKIPPED, "there is nothing to write into yet"
+        return
+    store = patient.ways.store(target)
+    body = f"mirror-sync doctor {secrets.token_hex(16)}\n".encode()
+    key = blob_key(Sha256.of(body))
+    try:
+        yield from _written(store, key, body, target)
+        bucket = patient.ways.bucket(target)
+        if bucket is not None:
+            yield from _of_a_bucket(bucket, key)
+    except StoreFull as error:
+        yield Health.FAULT, str(error), "let old snapshots go, or give it more room", "mirror-sync prune"
+    except StoreDenied as error:
+        advice = _keys_advice(name)
+        if isinstance(target, DirectoryTarget):
+            advice = f"{whose(target.root)}: run it as that user, or give it to this one"
+        yield Health.FAULT, str(error), advice, "mirror-sync check"
+    finally:
+        yield from _removed(store, key)
+
+
+def _written(store: Store, key: str, body: bytes, target: DirectoryTarget | S3Target) -> Saying:
+    store.put(key, body, Sha256.of(body))
+    listed = [stat for stat in store.list(key) if stat.key == key]  # a directory shows small blobs by then
+    stat = store.stat(key)
+    try:
+        found = read_all(store, key, _PROBE)
+    except KeyMissing:
+        found = None
+    if stat is None or found is None:
+        said = f"what was put under {key} is not there"
+        yield Health.FAULT, said, "this is no store that keeps what it confirms: use another", ""
+    elif found != body:
+        yield Health.FAULT, f"{key} holds other bytes than were put", "do not use this store", ""
+    elif not listed:
+        yield Health.FAULT, f"{key} was put and is not listed", "prune and catalogue need lists that are true", ""
+    else:
+        yield Health.OK, "an object was put, listed and read"
+        if isinstance(target, DirectoryTarget) and _away(behind := time.time() - stat.modified):
+            yield from clock_said(behind, "the disk's server")
+
+
+def _away(behind: float) -> bool:
+    return abs(behind) > 60  # noqa: PLR2004  as `clock_said`
+
+
+def _of_a_bucket(bucket: Bucket, key: str) -> Saying:
+    if bucket.takes_other_bytes(key):
+        said = "it takes a body that is not the one whose SHA-256 was signed"
+        yield Health.WARNING, said, "what is changed on its way is found by verify alone: have it run often", ""
+    else:
+        yield Health.OK, "a body with another SHA-256 than was signed is refused"
+    yield Health.OK, f"conditional writes are {bucket.condition(key)}; nothing here depends on them"
+
+
+def _removed(store: Store, key: str) -> Saying:
+    try:
+        store.delete([key])
+        left = store.stat(key) is not None
+    except StoreError as error:
+        said = f"{key}, an object of ours, could not be removed: {error}"
+        yield Health.FAULT, said, "the next prune removes it, once it may", "mirror-sync prune"
+    else:
+        if left:
+            yield Health.FAULT, f"{key} was removed and is still there", "prune cannot free room in this store", ""
+
+
+def look_at_bucket_clock(patient: Patient, name: str) -> Saying:
+    """By the Date of any answer: a signature is refused where the clocks are far apart."""
+    target = patient.targets[name]
+    assert isinstance(target, S3Target)  # noqa: S101  see `buckets`
+    address = target.server if target.endpoint_url or target.region else "https://s3.amazonaws.com"
+    with suppress(Unreachable):  # which the target's own check says
+        yield from clock_said(ask(f"{address.rstrip('/')}/").behind, address)
+        return
+    yield Health.SKIPPED, f"{address} does not answer"
+
+
+def upstream_names(patient: Patient) -> list[str]:
+    """Each endpoint of each, by its number behind the name where it has several."""
+    return [f"{name} {endpoint}".strip() for name, one in patient.upstreams.items() for endpoint in _endpoints(one)]
+
+
+def asked_upstreams(patient: Patient) -> list[str]:
+    """Those that are reached by a network."""
+    return [subject for subject in upstream_names(patient) if "://" in subject]
+
+
+def upstreams_with_token(patient: Patient) -> list[str]:
+    """Those of them that are asked as somebody."""
+    return [subject for subject in asked_upstreams(patient) if _token(*_of(patient, subject))]
+
+
+def _endpoints(upstream: Upstream) -> tuple[str, ...]:
+    match upstream:
+        case HubUpstream():
+            return upstream.endpoints
+        case ModelScopeUpstream():
+            return (upstream.url,)
+        case MirrorUpstream(target=None):
+            return (upstream.url,)
+        case _:
+            return ("",)
+
+
+def _of(patient: Patient, subject: str) -> tuple[Upstream, str]:
+    name, _, endpoint = subject.partition(" ")
+    return patient.upstreams[name], endpoint
+
+
+def _token(upstream: Upstream, endpoint: str) -> str | None:
+    match upstream:
+        case HubUpstream():
+            return upstream.token_for(endpoint)
+        case ModelScopeUpstream() | MirrorUpstream():
+            return upstream.token
+        case _:
+            return None
+
+
+def look_at_upstream(patient: Patient, subject: str) -> Saying:
+    """Whether it answers at all: what, the other checks say."""
+    upstream, endpoint = _of(patient, subject)
+    if not endpoint:
+        yield from _local(patient, upstream)
+        return
+    # mirrors of the Hub know this list, and ModelScope's sites answer whatever is asked
+    token = _token(upstream, endpoint)
+    path = "/" if isinstance(upstream, ModelScopeUpstream) else "/api/models?limit=1"
+    again = "see that it is up and reached from here (proxy, firewall, DNS); what failed is then brought by"
+    try:
+        reply = ask(f"{endpoint}{path}", {"authorization": f"Bearer {token}"} if token else {})
+    except UpstreamError as error:
+        yield Health.FAULT, str(error), again, "mirror-sync sync"
+        return
+    patient.replies[subject] = reply
+    if reply.status >= _FAILED:
+        yield Health.FAULT, f"it answers {reply.status}", again, "mirror-sync sync"
+    elif reply.status == _LIMITED:
+        wait = reply.headers.get("Retry-After", "")
+        said = f"it answers 429: too many calls{f', wait {wait} s' if wait.isdecimal() else ''}"
+        yield (
+            Health.WARNING,
+            said,
+            "fewer jobs at once, or a token of its own (its limits are higher)",
+            "mirror-sync status",
+        )
+    else:
+        yield Health.OK, f"it answers ({reply.status})"
+
+
+def _local(patient: Patient, upstream: Upstream) -> Saying:
+    match upstream:
+        case DirectoryUpstream(root=root):
+            if not is_there(root):
+                yield Health.FAULT, f"{root} is not there", "mount its disk, or mend its url", f"findmnt -T {root}"
+                return
+            found = sum(1 for _ in islice(Path(root).iterdir(), _LOOKED))
+            yield Health.OK, f"{root}: {found:,}{'+' if found == _LOOKED else ''} entries"
+        case OwnUpstream(target=target) | MirrorUpstream(target=DirectoryTarget() | S3Target() as target):
+            if isinstance(target, DirectoryTarget) and not is_there(target.root):
+                yield Health.SKIPPED, f"{target.root} is not there yet"
+                return
+            found = sum(1 for _ in islice(patient.ways.store(target).list(HUB), _LOOKED))
+            yield Health.OK, f"listed: {found:,} objects of repos"
+        case _:
+            yield Health.SKIPPED, "it is asked by no network"
+
+
+def _kept(patient: Patient, subject: str) -> Reply:
+    return patient.replies[subject]
+
+
+def look_at_upstream_clock(patient: Patient, subject: str) -> Saying:
+    """By the Date of its answer."""
+    yield from clock_said(_kept(patient, subject).behind, "the upstream")
+
+
+def look_at_token(patient: Patient, subject: str) -> Saying:
+    """Whether an upstream knows our token."""
+    upstream, endpoint = _of(patient, subject)
+    name = subject.partition(" ")[0]
+    try:
+        status = patient.ways.source(upstream, endpoint).prove()
+    except TokenRejected as error:
+        advice = f"put a new token into {token_place(patient, name)}, then"
+        yield Health.FAULT, str(error), advice, "mirror-sync sync"
+        return
+    except NoSuchCall:
+        status = TokenStatus.UNPROVEN
+    if status is TokenStatus.PROVED:
+        yield Health.OK, "it is known there"
+    else:
+        yield Health.SKIPPED, "this upstream has nothing by which a token is proved"
+
+
+def look_at_budget(patient: Patient, subject: str) -> Saying:
+    """What is left of its rate limit, as its answer said."""
+    found = patient.ways.budget(_kept(patient, subject).headers)
+    if not found:
+        yield Health.SKIPPED, "it says nothing of a rate limit"
+    for kind, one in found.items():
+        said = f"{one.remaining:,} of {one.quota:,} {kind} calls left, all again in {in_time(one.resets_in)}"
+        if one.remaining * _LOW < one.quota:
+            yield Health.WARNING, said, "runs wait for the next window; a token has a larger one", "mirror-sync status"
+        else:
+            yield Health.OK, said
