@@ -14,6 +14,7 @@ from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
@@ -58,6 +59,7 @@ class LocalKnowledge:
     verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
     `ask` is how people ask for what is not here, and `wishes` what they asked for, None where that cannot be read.
+    `downloads` of each repo, as the last count of traffic has them.
     """
 
     machine: str
@@ -80,6 +82,7 @@ class LocalKnowledge:
     replicas: tuple[ReplicaStatus, ...] = ()
     ask: HowToAsk = UNSAID
     wishes: tuple[RepoWish, ...] | None = ()
+    downloads: Mapping[Repo, int] = field(default_factory=dict)
 
     @property
     def now(self) -> str:

@@ -131,6 +131,8 @@ def test_a_gap_leads_to_its_repo_and_its_state_to_all_that_have_it(reader: Reade
     reader.open(tiny.url)
     reader.find(".facts a").click()
     reader.wait(lambda: reader.browser.current_url == f"{tiny.url}mirror.html#gaps")
+    reader.find("#gaps summary").click()
+    reader.find("#gaps summary").click()
     reader.find("a[href='index.html#state=held']").click()
     held = [row.repo for row in ROWS[:12] if row.state == "held"]
     found(reader, str(len(held)))
@@ -144,7 +146,7 @@ def test_a_desktop_shows_all_columns(reader: Reader, tiny: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Job", "Outcome", "Next run"])]
+    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Task", "Outcome", "Next run"])]
 )
 def test_a_narrow_window_shows_the_columns_that_matter_and_that_there_are_more(
     reader: Reader, tiny: Site, place: str, columns: list[str]
