@@ -237,7 +237,8 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
     for (before, page), (_, after) in pairwise(pairwise(beside)):
         if page is not None:
             made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name)
-    for one in rows[:described]:
+    child = [one for one in rows if one.bases][:1]
+    for one in (*rows[:described], *child):
         made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(
             repo_page(one), brand=whole.name, principal="Example-Institute-models"
         )

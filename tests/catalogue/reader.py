@@ -79,7 +79,7 @@ class Reader:
 
     def names(self) -> list[str]:
         """Of the repos in the table."""
-        found = self.run("return [...document.querySelectorAll('#repos tbody th')].map((one) => one.textContent)")
+        found = self.run("return [...document.querySelectorAll('#repos tbody th a')].map((one) => one.textContent)")
         return list(found)
 
     def select(self, css: str, value: str) -> None:

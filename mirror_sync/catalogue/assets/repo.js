@@ -32,7 +32,11 @@ const tellFresh = async () => {
     .filter((row) => jobs.has(row.dataset.job))
     .map((row) => row.dataset.succeeded);
   const tell = (name, at) => {
-    for (const time of find(name).querySelectorAll("time")) time.dateTime = at; // one for each language
+    for (const slot of find(name).querySelectorAll(".at")) { // one for each language
+      const time = make("time");
+      time.dateTime = at;
+      slot.replaceChildren(time);
+    }
     find(name).hidden = false;
   };
   if (times.length) tell("checked", times.sort().at(-1));
