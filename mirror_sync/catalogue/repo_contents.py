@@ -26,11 +26,12 @@ from mirror_sync.domain.formats.ranges import Unclear
 from mirror_sync.domain.formats.tensor_headers import TensorFile, Weights, is_weights, joined, tensors_of
 from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
-from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_document
+from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_beginning, read_document
 
 _CARD = "README.md"
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "LICENCE.md", "COPYING")
 _LICENCE_BYTES = 48 * 1024  # of a licence's text that are shown
+_LONGEST_TEXT = 4 * 1024 * 1024  # bytes of a file that is read for its beginning
 _MOST_HEADERS = 256  # of a repo, whose files of weights are read
 _KEPT = 1024 * 1024  # bytes of documents that a thread keeps
 _HEADER = "1"  # of what is remembered of one
@@ -149,16 +150,16 @@ def _range(store: Store, key: str, start: int, length: int) -> bytes:
 
 
 def text_of(store: Store, file: TextFile, most: int) -> tuple[str, bool]:
-    """The beginning of a file as text, cut after a whole line, and whether that is all; nothing where it is missing.
+    """The beginning of a file as text, cut after a whole line, and whether that is all; the file is proved whole.
 
-    What holds a NUL is no text.
+    What holds a NUL is no text, and what is very large is not read. DocumentError where other bytes lie there, or none.
     """
-    if not file.path or not file.size:
+    if not file.path or not 0 < file.size <= _LONGEST_TEXT:
         return "", True
     try:
-        body = _range(store, blob_key(Sha256(file.sha256)), 0, min(file.size, most))
-    except KeyMissing:
-        return "", True
+        body = read_beginning(store, Sha256(file.sha256), most)
+    except KeyMissing as error:
+        raise DocumentError(f"{file.path} is missing") from error
     if b"\0" in body:
         return "", True
     whole = file.size <= most
