@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from mirror_sync.catalogue import formats
-from mirror_sync.catalogue.repo_contents import Documents, RepoContents, TextFile, classes_of, document
+from mirror_sync.catalogue.repo_contents import ContentFile, RecentDocuments, RepoContents, classes_of, document
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue.rows import (
@@ -102,8 +102,8 @@ class RepoFacts:
     parameters: int = 0
     bases: tuple[str, ...] = ()
     relation: str = ""
-    card: TextFile = TextFile()
-    licence: TextFile = TextFile()
+    card: ContentFile = ContentFile()
+    licence: ContentFile = ContentFile()
     refs: str = ""  # the SHA-256 of refs.json
 
     @property
@@ -147,7 +147,7 @@ class Gather:
 
     def __init__(self, store: Store, read_cache: ReadCache, now: float, *, anew: bool = False) -> None:
         self._store, self._read_cache, self._now, self._anew = store, read_cache, now, anew
-        self.documents = Documents(store)
+        self.documents = RecentDocuments(store)
 
     def facts(self, repo: Repo, listed: Stat) -> tuple[RepoFacts, str]:
         """The facts, and a word that is another one where they are. `listed` is the repo's refs.json, as a listing gave
@@ -434,7 +434,7 @@ def _decoded(kept: dict[str, Any]) -> RepoFacts:
     moves = tuple(ShownMove(**one) for one in kept["moves"])
     snapshots = tuple(_snapshots(kept["snapshots"]))
     made = {"snapshots": snapshots, "left": left, "verdicts": verdicts, "moves": moves, "pushed": _push(kept["pushed"])}
-    files = {name: TextFile(**kept[name]) for name in ("card", "licence")}
+    files = {name: ContentFile(**kept[name]) for name in ("card", "licence")}
     return RepoFacts(**{**kept, **lists, **made, **files})
 
 

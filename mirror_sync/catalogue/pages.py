@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
-from mirror_sync.catalogue.card import rendered
+from mirror_sync.catalogue.card_page import rendered
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
 from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, torrent_fault, wanted_of
 from mirror_sync.catalogue.formats import count
@@ -256,19 +256,19 @@ class TreeFile:
 
 
 @dataclass(slots=True)
-class Folder:
+class TreeFolder:
     """A folder of a repo, with how many files are in it and below, and their bytes."""
 
     name: str
-    folders: list[Folder] = field(default_factory=list)
+    folders: list[TreeFolder] = field(default_factory=list)
     files: list[TreeFile] = field(default_factory=list)
     count: int = 0
     bytes: int = 0
 
 
-def folder_of(files: Sequence[ShownFile]) -> Folder:
+def folder_of(files: Sequence[ShownFile]) -> TreeFolder:
     """The tree that files make; folders deeper than some are one with their names joined."""
-    top = Folder("")
+    top = TreeFolder("")
     by_path = {"": top}
     for number, file in enumerate(files, 1):
         *names, name = file.path.split("/")
@@ -279,7 +279,7 @@ def folder_of(files: Sequence[ShownFile]) -> Folder:
         for one in names:
             path = f"{path}/{one}"
             if path not in by_path:
-                by_path[path] = Folder(one)
+                by_path[path] = TreeFolder(one)
                 at.folders.append(by_path[path])
             at = by_path[path]
             at.count, at.bytes = at.count + 1, at.bytes + file.size

@@ -20,7 +20,7 @@ from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
 from mirror_sync.catalogue.read_ahead import ReadAhead
-from mirror_sync.catalogue.repo_contents import Documents, card_of, first_files, licence_of, weights_of
+from mirror_sync.catalogue.repo_contents import RecentDocuments, card_of, first_files, licence_of, weights_of
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short
@@ -247,7 +247,7 @@ class _Publication:
             return _Entry(None, lines, None, None, key, public)
         return _Entry(row, lines, None, None, key, public, word, "")
 
-    def _written(self, documents: Documents, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bytes:
+    def _written(self, documents: RecentDocuments, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bytes:
         page = self._view.page(repo, facts, lines)
         files, running = first_files(documents, page.listings, page.classes)
         store, known = self._publish_run.store, self._known

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from mirror_sync.catalogue import card
+from mirror_sync.catalogue import card_page
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, ShownFile
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import MirroredFile
@@ -39,7 +39,7 @@ _AT_ONCE = threading.BoundedSemaphore(2)  # headers that are in memory: a hostil
 
 
 @dataclass(frozen=True, slots=True)
-class TextFile:
+class ContentFile:
     """A file of a repo whose text its page shows; empty for none."""
 
     path: str = ""
@@ -55,7 +55,7 @@ def document(store: Store, digest: Sha256) -> bytes:
         raise DocumentError(f"document {digest} is missing") from error
 
 
-class Documents:
+class RecentDocuments:
     """Documents of snapshots, of which a thread keeps the last few: a page asks for what was asked for its facts.
 
     Raises StoreError, DocumentError.
@@ -79,17 +79,17 @@ class Documents:
 class RepoContents:
     """Of one snapshot; what was read of its listing is kept. Raises StoreError, DocumentError."""
 
-    def __init__(self, store: Store, documents: Documents, read_cache: ReadCache, root: Root) -> None:
+    def __init__(self, store: Store, documents: RecentDocuments, read_cache: ReadCache, root: Root) -> None:
         self._store, self._documents, self._read_cache, self._root = store, documents, read_cache, root
         self._shards: dict[int, tuple[MirroredFile, ...]] = {}
 
     @property
-    def card(self) -> TextFile:
+    def card(self) -> ContentFile:
         """Where its card is."""
         return self._text_file((_CARD,))
 
     @property
-    def licence(self) -> TextFile:
+    def licence(self) -> ContentFile:
         """Where the text of its licence is."""
         return self._text_file(_LICENCES)
 
@@ -99,13 +99,13 @@ class RepoContents:
         files = [ShownFile(file.path, file.size, file.sha256) for file in islice(listed, FILES_SHOWN)]
         return weights_of(self._store, self._read_cache, files)
 
-    def _text_file(self, names: Sequence[str]) -> TextFile:
+    def _text_file(self, names: Sequence[str]) -> ContentFile:
         for name in names:
             found = self._shard(self._root.shard_for(name)) if self._root.shards else ()
             for file in found:
                 if file.path == name:
-                    return TextFile(file.path, file.sha256, file.size)
-        return TextFile()
+                    return ContentFile(file.path, file.sha256, file.size)
+        return ContentFile()
 
     def _shard(self, at: int) -> tuple[MirroredFile, ...]:
         if at not in self._shards:
@@ -149,7 +149,7 @@ def _range(store: Store, key: str, start: int, length: int) -> bytes:
     return bytes(body[:at])
 
 
-def text_of(store: Store, file: TextFile, most: int) -> tuple[str, bool]:
+def text_of(store: Store, file: ContentFile, most: int) -> tuple[str, bool]:
     """The beginning of a file as text, cut after a whole line, and whether that is all; the file is proved whole.
 
     What holds a NUL is no text, and what is very large is not read. DocumentError where other bytes lie there, or none.
@@ -167,13 +167,13 @@ def text_of(store: Store, file: TextFile, most: int) -> tuple[str, bool]:
     return (text if whole else text[: text.rfind("\n") + 1 or len(text)]), whole
 
 
-def card_of(store: Store, file: TextFile) -> tuple[str, bool]:
+def card_of(store: Store, file: ContentFile) -> tuple[str, bool]:
     """A card's words without its metadata, and whether these are all."""
-    text, whole = text_of(store, file, card.MOST)
-    return card.without_front_matter(text).strip("\n"), whole
+    text, whole = text_of(store, file, card_page.MOST)
+    return card_page.without_front_matter(text).strip("\n"), whole
 
 
-def licence_of(store: Store, file: TextFile) -> tuple[str, bool]:
+def licence_of(store: Store, file: ContentFile) -> tuple[str, bool]:
     """The text of a licence, and whether that is all of it."""
     return text_of(store, file, _LICENCE_BYTES)
 

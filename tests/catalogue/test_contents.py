@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror_sync import errors
-from mirror_sync.catalogue import card
+from mirror_sync.catalogue import card_page
 from mirror_sync.catalogue.texts import TEXTS
 from mirror_sync.domain.access.rights import AccessRules, RepoSet
 from mirror_sync.domain.catalogue.published_lists import decode_page
@@ -100,7 +100,7 @@ def test_a_card_that_is_very_long_is_shown_in_part_and_the_file_is_named(store: 
     Machine(store).publish()
     page = store.site["models/acme--net.html"]
     assert b"This is the beginning" in page
-    assert len(page) < 10 * card.MOST
+    assert len(page) < 10 * card_page.MOST
 
 
 def test_bytes_are_no_card(store: Memory) -> None:
@@ -147,7 +147,7 @@ _TAGS = (
 
 
 def _is_tame(text: str) -> None:
-    made = read(str(card.rendered(text, "../../acme/net/resolve/abc/")).encode(errors="replace"))
+    made = read(str(card_page.rendered(text, "../../acme/net/resolve/abc/")).encode(errors="replace"))
     assert made.scripts == []
     assert {name.strip("/") for name, *_ in made.tags} <= set(_TAGS)
     for tag, name, value in made.attributes:
@@ -172,15 +172,15 @@ def test_nor_does_any_mixture_of_that(text: str) -> None:
 
 
 def test_a_card_leads_to_its_own_files_and_away_without_a_trace() -> None:
-    made = str(card.rendered("[a](docs/x y.md) [b](https://example.org/)", "../../m/resolve/c/"))
+    made = str(card_page.rendered("[a](docs/x y.md) [b](https://example.org/)", "../../m/resolve/c/"))
     assert '<a href="../../m/resolve/c/docs' not in made  # no address has a space
-    made = str(card.rendered("[a](docs/x%20y.md#top) [b](https://example.org/)", "../../m/resolve/c/"))
+    made = str(card_page.rendered("[a](docs/x%20y.md#top) [b](https://example.org/)", "../../m/resolve/c/"))
     assert '<a href="../../m/resolve/c/docs/x%20y.md" rel="nofollow noopener' in made
     assert f'<a href="{escape("https://example.org/")}" rel="nofollow noopener noreferrer external ugc">b</a>' in made
 
 
 def test_headings_of_a_card_stand_below_those_of_the_page_and_leave_none_out() -> None:
-    made = read(str(card.rendered("# a\n\n#### b\n\n## c\n\n###### d", "x/")).encode())
+    made = read(str(card_page.rendered("# a\n\n#### b\n\n## c\n\n###### d", "x/")).encode())
     assert [name for name, *_ in made.tags if re.fullmatch("h[1-6]", name)] == ["h3", "h4", "h4", "h5"]
 
 
