@@ -21,7 +21,6 @@ from markupsafe import Markup, escape
 
 from mirror_sync.catalogue import texts
 
-MOST = 48 * 1024  # bytes of a card that are shown
 _LONGEST_LINE = 8 * 1024  # characters; what is longer is cut there: marks within one are compared with each other
 _NESTED = 12
 _FIRST_LEVEL, _LAST_LEVEL = 3, 6  # of headings: a page has two of its own above them
@@ -29,15 +28,6 @@ _REL = "nofollow noopener noreferrer external ugc"
 _TAG = re.compile(r"<[^<>]*>")
 _UNSEEN = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))
 _KEPT = frozenset({"href", "rel", "start"})  # attributes of what is written
-
-
-def without_front_matter(text: str) -> str:
-    """The words of a card after its metadata."""
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-    if not text.startswith("---\n"):
-        return text
-    end = text.find("\n---", 3)
-    return "" if end < 0 else text[text.find("\n", end + 1) + 1 or len(text) :]
 
 
 def rendered(text: str, files_at: str) -> Markup:

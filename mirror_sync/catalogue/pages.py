@@ -20,7 +20,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from mirror_sync.catalogue import formats, texts
-from mirror_sync.catalogue.card_page import rendered
 from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart, traffic_chart
 from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, torrent_fault, wanted_of
 from mirror_sync.catalogue.formats import count
@@ -97,11 +96,17 @@ def repo_page(
         by_hand=check_by_hand(page, principal),
         resolved=None if wanted is None else wanted.files_at,
         tree=folder_of(page.files),
-        card=rendered(page.card.text, f"{_BELOW}../{wanted.files_at}") if wanted and page.card.text else "",
+        card=_card(page.card.text, f"{_BELOW}../{wanted.files_at}") if wanted and page.card.text else "",
         main=main_weights(page.weights),
         most_weights=_WEIGHTS,
         relations=("from", *RELATIONS),
     )
+
+
+def _card(text: str, files_at: str) -> Markup:
+    from mirror_sync.catalogue.card_page import rendered  # a parser, which a run that finds nothing new does not need
+
+    return rendered(text, files_at)
 
 
 def mirror_page(overview: Overview) -> bytes:

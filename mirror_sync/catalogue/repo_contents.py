@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from mirror_sync.catalogue import card_page
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, ShownFile
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import MirroredFile
@@ -30,6 +29,7 @@ from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_beginning, read_do
 
 _CARD = "README.md"
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE", "LICENCE.txt", "LICENCE.md", "COPYING")
+CARD_BYTES = 48 * 1024  # of a card that are shown
 _LICENCE_BYTES = 48 * 1024  # of a licence's text that are shown
 _LONGEST_TEXT = 4 * 1024 * 1024  # bytes of a file that is read for its beginning
 _MOST_HEADERS = 256  # of a repo, whose files of weights are read
@@ -169,8 +169,17 @@ def text_of(store: Store, file: ContentFile, most: int) -> tuple[str, bool]:
 
 def card_of(store: Store, file: ContentFile) -> tuple[str, bool]:
     """A card's words without its metadata, and whether these are all."""
-    text, whole = text_of(store, file, card_page.MOST)
-    return card_page.without_front_matter(text).strip("\n"), whole
+    text, whole = text_of(store, file, CARD_BYTES)
+    return _without_front_matter(text).strip("\n"), whole
+
+
+def _without_front_matter(text: str) -> str:
+    """The words of a card after its metadata."""
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n")
+    if not text.startswith("---\n"):
+        return text
+    end = text.find("\n---", 3)
+    return "" if end < 0 else text[text.find("\n", end + 1) + 1 or len(text) :]
 
 
 def licence_of(store: Store, file: ContentFile) -> tuple[str, bool]:

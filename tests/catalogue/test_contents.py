@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mirror_sync import errors
 from mirror_sync.catalogue import card_page
+from mirror_sync.catalogue.repo_contents import CARD_BYTES
 from mirror_sync.catalogue.texts import TEXTS
 from mirror_sync.domain.access.rights import AccessRules, RepoSet
 from mirror_sync.domain.catalogue.published_lists import decode_page
@@ -100,7 +101,7 @@ def test_a_card_that_is_very_long_is_shown_in_part_and_the_file_is_named(store: 
     Machine(store).publish()
     page = store.site["models/acme--net.html"]
     assert b"This is the beginning" in page
-    assert len(page) < 10 * card_page.MOST
+    assert len(page) < 10 * CARD_BYTES
 
 
 def test_bytes_are_no_card(store: Memory) -> None:
