@@ -25,7 +25,7 @@ from mirror_sync.domain.policy.decisions import REJECTED, STRANGER, RuleKey
 from mirror_sync.domain.policy.licences import UNREAD
 from mirror_sync.domain.work import DENIED
 from tests.catalogue.markup import read
-from tests.catalogue.shelves import Machine, Memory, line, status
+from tests.catalogue.shelves import Machine, Memory, line
 from tests.front.bucket import model
 from tests.weights import gguf_header, safetensors_file
 
@@ -43,9 +43,9 @@ def test_weights_are_told_on_the_page_in_the_list_and_in_status_json(store: Memo
     assert "200K parameters" in page.text
     assert "model.wte" in page.text
     assert "1000 × 100" in page.text
-    [told] = status(store)["repos"]  # type: ignore[misc, union-attr]  # as it is written
-    assert (told["parameters"], told["task"], told["licences"]) == (200_200, "fill-mask", ["mit"])  # type: ignore[index]
-    assert told["base_models"] == ["acme/Base"]  # type: ignore[index]
+    [told] = json.loads(store.site["status.json"])["repos"]
+    assert (told["parameters"], told["task"], told["licences"]) == (200_200, "fill-mask", ["mit"])
+    assert told["base_models"] == ["acme/Base"]
     listed = next(body.decode() for name, body in store.site.items() if re.fullmatch("list/.*html", name))
     assert 'data-parameters="200200"' in listed
     words = re.search('data-words="([^"]*)"', listed)
