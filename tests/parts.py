@@ -45,6 +45,7 @@ PARTS = {
         Part("curl", ("curl",), "the checks with curl", programs=("curl",)),
         Part("patch", ("patch",), "the diffs of CONTRIBUTING", programs=("patch",)),
         Part("shells", ("dash", "busybox"), "get.sh in each shell", programs=("dash", "busybox")),
+        Part("npm", ("npm",), "axe, by which the catalogue's pages are judged", programs=("npm",)),
         Part(
             "nginx",
             ("nginx", "libnginx-mod-http-js"),

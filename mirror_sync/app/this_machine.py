@@ -36,7 +36,7 @@ from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord, RunState, Size
 from mirror_sync.state.target_memory import mirror_memory
-from mirror_sync.state.traffic_file import kept_days, kept_front, kept_unusual
+from mirror_sync.state.traffic_file import kept_days, kept_downloads, kept_front, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES
 from mirror_sync.state.wishes import Wishes
 
@@ -70,6 +70,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         faults=verified.faults if verified else 0,
         pruned=pruned.at if pruned else None,
         unusual=_unusual(settings, target),
+        downloads=kept_downloads(settings.state_dir, target),
         grow=partial(_grow, history, place_of(settings.targets[target])),
         ask=how_to_ask(settings),
         wishes=_wished(settings, target),

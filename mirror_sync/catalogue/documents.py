@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.domain.catalogue import rows
-from mirror_sync.domain.catalogue.rows import Overview, ShownJob
+from mirror_sync.domain.catalogue.rows import Overview, RepoRow, ShownJob
 from mirror_sync.domain.content.selection import LeftOut
 from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.report import RepoStatus
@@ -33,6 +33,7 @@ _JOB_LINE = (
     "revision",
     "state",
     "reason",
+    "code",
     "commit",
     "published",
     "lag_seconds",
@@ -41,12 +42,19 @@ _JOB_LINE = (
 )
 
 
-Left = Mapping[tuple[Kind, str, str | None], tuple[LeftOut, ...] | None]
-"""What patterns leave out, by kind, repo and commit; None for what is not known."""
+@dataclass(frozen=True, slots=True)
+class ShownRepo:
+    """What lines say of the commit that a repo's page shows: `left`: what patterns leave out, None for unknown."""
+
+    row: RepoRow
+    left: tuple[LeftOut, ...] | None = None
+
+
+Shown = Mapping[tuple[Kind, str], ShownRepo]
 
 
 def status(
-    known: LocalKnowledge, overview: Overview, lines: Iterable[RepoStatus], unused: Mapping[str, str], left: Left
+    known: LocalKnowledge, overview: Overview, lines: Iterable[RepoStatus], unused: Mapping[str, str], shown: Shown
 ) -> bytes:
     """status.json: `lines` are free of what is the operator's alone; `unused` assets by the times since when.
 
@@ -76,9 +84,9 @@ def status(
     )
     made = bytearray(head.removesuffix("]}").encode())
     for number, line in enumerate(lines):  # one after the other: there may be very many
-        made += (("," if number else "") + _COMPACT.encode(_line(line, left))).encode()
+        made += (("," if number else "") + _COMPACT.encode(_line(line, shown))).encode()
     made += b"]}\n"
-    return status(known, overview, (), unused, left) if lines and len(made) > rows.LARGEST else bytes(made)
+    return status(known, overview, (), unused, shown) if lines and len(made) > rows.LARGEST else bytes(made)
 
 
 def tunasync(known: LocalKnowledge, lines: Iterable[RepoStatus]) -> bytes:
@@ -124,11 +132,20 @@ def _job(job: KnownJob) -> dict[str, Any]:
     return {**asdict(job.shown), **rest}
 
 
-def _line(line: RepoStatus, left: Left) -> dict[str, Any]:
-    found = left.get((line.kind, line.repo, line.commit))
-    left_out = None if found is None else [asdict(one) for one in found]
-    told = {name: getattr(line, name) for name in _JOB_LINE}
-    return {**told, **line.assurance.named(), "left_out": left_out}
+def _line(line: RepoStatus, shown: Shown) -> dict[str, Any]:
+    found = shown.get((line.kind, line.repo))
+    told = {name: getattr(line, name) for name in _JOB_LINE} | line.assurance.named()
+    if found is None or found.row.commit is None or found.row.commit != line.commit:
+        return {**told, "left_out": None, "task": None, "licences": None, "parameters": None, "base_models": None}
+    row, left = found.row, found.left
+    return {
+        **told,
+        "left_out": None if left is None else [asdict(one) for one in left],
+        "task": row.task or None,
+        "licences": row.licenses,
+        "parameters": row.parameters or None,
+        "base_models": row.bases,
+    }
 
 
 def _sizes(lines: Iterable[RepoStatus]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 from mirror_sync.domain.outcome.front_counts import EDGES
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+_LETTERS = ("", "K", "M", "B", "T", "P")
 _STEP = 1000
 _CLOSE = 10  # below which a figure keeps a digit more
 _SPANS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))  # units of time, in seconds
@@ -20,6 +21,15 @@ def size(count: float) -> str:
         value, unit = value / _STEP, unit + 1
     digits = 0 if unit == 0 or value >= _CLOSE * 10 - 0.05 else 1 if value >= _CLOSE - 0.005 else 2
     return f"{value:.{digits}f} {_UNITS[unit]}"
+
+
+def amount(number: int) -> str:
+    """Three digits that matter, in the letters by which models are named: `7.62B`, `124M`, `1.02T`, `512`."""
+    value, unit = float(number), 0
+    while value >= _STEP - 0.5 and unit < len(_LETTERS) - 1:
+        value, unit = value / _STEP, unit + 1
+    digits = 0 if unit == 0 or value >= _CLOSE * 10 - 0.05 else 1 if value >= _CLOSE - 0.005 else 2
+    return f"{value:.{digits}f}{_LETTERS[unit]}"
 
 
 def count(number: int) -> str:

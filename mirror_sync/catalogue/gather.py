@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -14,12 +13,13 @@ from heapq import nsmallest
 from itertools import islice
 from typing import Any
 
+from mirror_sync.catalogue import formats
+from mirror_sync.catalogue.repo_contents import ContentFile, RecentDocuments, RepoContents, classes_of, document
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue.rows import (
-    FILES_SHOWN,
     REASON,
-    ShownFile,
+    RELATIONS,
     ShownMove,
     ShownPush,
     ShownSnapshot,
@@ -29,16 +29,16 @@ from mirror_sync.domain.content.held_note import CLOSED_MARK
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import CLOSED, VERSIONS, Refs, name_fault
 from mirror_sync.domain.content.selection import LeftOut, Selection
-from mirror_sync.domain.content.snapshot import Root, description, read_shard
+from mirror_sync.domain.content.snapshot import Root, description
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
-from mirror_sync.domain.formats.class_list import CLASSES, ClassList
-from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
+from mirror_sync.domain.formats.tensor_headers import Weights, main_weights
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.own.pushed import Pushed, spoken_figure
+from mirror_sync.domain.policy.house_rules import bases_of
 from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
@@ -46,11 +46,9 @@ from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import (
     MAX_DESCRIPTION,
-    MAX_DOCUMENT,
     Stat,
     Store,
     read_beginning,
-    read_document,
     read_refs_json,
 )
 
@@ -62,6 +60,7 @@ _PATTERNS = 50  # of a selection, that are shown
 _TASKS = "task_categories:"  # how a dataset's tags name what it is for
 _BRANCH = "main"
 _MOVES = 50  # of names, that are shown
+_BASES, _NAMES, _COMMITS = 8, 32, 4  # base models, names of commits and commits that are searched for
 _LONGEST_ITEM = 8192  # characters
 _LEAST = (
     *("_id", "id", "modelId", "author", "sha", "createdAt", "lastModified", "private", "gated", "disabled", "tags"),
@@ -76,7 +75,9 @@ class RepoFacts:
     `left` is what `patterns`, the selection in words, leave out of it; None where that is not known. `classes` is the
     digest of the document that an inspection left. `verdicts`, `signed` and `scanned` are of the shown commit.
     `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down. `closed`: its upstream
-    gave it to some people only, or did not say that it did not.
+    gave it to some people only, or did not say that it did not. `parameters` of the weights that stand for the shown
+    commit, 0 where nobody knows; `bases` are the models it was made from, by `relation`; `card` and `licence` are the
+    files that hold them.
     """
 
     licenses: tuple[str, ...] = ()
@@ -99,6 +100,11 @@ class RepoFacts:
     moves: tuple[ShownMove, ...] = ()
     pushed: ShownPush | None = None
     words: tuple[str, ...] = ()
+    parameters: int = 0
+    bases: tuple[str, ...] = ()
+    relation: str = ""
+    card: ContentFile = ContentFile()
+    licence: ContentFile = ContentFile()
     refs: str = ""  # the SHA-256 of refs.json
     taken_down: str = ""  # when a person has, in ISO 8601
 
@@ -106,35 +112,6 @@ class RepoFacts:
     def newest(self) -> ShownSnapshot | None:
         """The snapshot that is shown."""
         return next((one for one in self.snapshots if one.commit == self.shown), None)
-
-
-def first_files(
-    store: Store, listings: tuple[str, ...], classes: str = ""
-) -> tuple[tuple[ShownFile, ...], tuple[tuple[str, int], ...]]:
-    """As many files of a snapshot as a page shows; no more shards are read than that takes. Raises what Gather does.
-
-    Beside them how many files run code, by class: of the whole snapshot, as the document of `classes` says; where
-    there is none, of those that are shown, by their names.
-    """
-    found = (file for digest in listings for file in read_shard(_document(store, Sha256(digest))))
-    known = ClassList.decode(_document(store, Sha256(classes))) if classes else None
-    named = None if known is None else known.named
-    shown = tuple(
-        ShownFile(_fit(file.path), file.size, file.sha256, _runs(file.path, named))
-        for file in islice(found, FILES_SHOWN)
-    )
-    if known is None:
-        counts = Counter(file.runs for file in shown)
-    else:
-        counts = Counter({of: share.files for of, share in known.shares.items()})
-    return shown, tuple((of.value, counts[of]) for of in RUNNING if counts[of])
-
-
-def _runs(path: str, named: Mapping[str, Classified] | None) -> str:
-    if named is None:
-        return (by_name(path) or FileClass.CODE) if may_run(path) else ""
-    found = named.get(path)
-    return found.of if found is not None and found.of.runs else ""
 
 
 def facts_name(repo: Repo) -> str:
@@ -172,6 +149,7 @@ class Gather:
 
     def __init__(self, store: Store, read_cache: ReadCache, now: float, *, anew: bool = False) -> None:
         self._store, self._read_cache, self._now, self._anew = store, read_cache, now, anew
+        self.documents = RecentDocuments(store)
 
     def facts(self, repo: Repo, listed: Stat) -> tuple[RepoFacts, str]:
         """The facts, and a word that is another one where they are. `listed` is the repo's refs.json, as a listing gave
@@ -223,10 +201,12 @@ class Gather:
             buried = RepoFacts() if refs.tombstone is None else self._taken_down(refs.tombstone)
             return replace(buried, gone=_gone(refs), closed=buried.closed or CLOSED in refs.attachments)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
-        root = Root.decode(_document(self._store, refs.snapshots[shown]))
+        root = Root.decode(document(self._store, refs.snapshots[shown]))
         described = self._since(refs, self._described(root))
+        contents = RepoContents(self._store, self.documents, self._read_cache, root)
+        main = main_weights(contents.weights())
         others = (one for one in refs.telling if one != refs.snapshots[shown])
-        newer = (Root.decode(_document(self._store, one)) for one in others)
+        newer = (Root.decode(document(self._store, one)) for one in others)
         return replace(
             described,
             closed=described.closed or any(self._described(one).closed for one in newer),
@@ -238,7 +218,11 @@ class Gather:
             snapshots=tuple(snapshots),
             left=_left(root),
             patterns="" if root.selection == Selection() else _fit(short(str(root.selection), REASON)),
-            classes=root.attachments.get(CLASSES, ""),
+            classes=classes_of(root),
+            words=tuple(dict.fromkeys((*described.words, *described.bases, *_spoken(main), *_versions(snapshots)))),
+            parameters=main.parameters if main else 0,
+            card=contents.card,
+            licence=contents.licence,
             verdicts=tuple(
                 ShownVerdict(one.rule, one.outcome.value, _fit(short(one.reason, REASON))) for one in root.verdicts
             ),
@@ -249,7 +233,7 @@ class Gather:
     def _taken_down(self, tombstone: Sha256) -> RepoFacts:
         """When, and whether not everybody may hear of it: nobody does where that cannot be read."""
         with suppress(DocumentError):
-            word = Tombstone.decode(_document(self._store, tombstone))
+            word = Tombstone.decode(document(self._store, tombstone))
             return RepoFacts(withdrawn=True, closed=word.closed, taken_down=_utc(word.at))
         return RepoFacts(withdrawn=True, closed=True)
 
@@ -268,7 +252,7 @@ class Gather:
         """The last moves of names, newest first; where their history cannot be read there is none to show."""
         digest = refs.attachments.get(VERSIONS)
         try:
-            moves = () if digest is None else decode_history(_document(self._store, digest))
+            moves = () if digest is None else decode_history(document(self._store, digest))
         except DocumentError:
             return ()
         return tuple(
@@ -295,7 +279,7 @@ class Gather:
         names = tuple(name for name in named if not name_fault(name))  # they stand in commands to copy
         if digest in known and known[digest].commit == commit:
             return replace(known[digest], names=names)
-        root = Root.decode(_document(self._store, digest))
+        root = Root.decode(document(self._store, digest))
         stat = self._store.stat(blob_key(digest))
         at = None if stat is None else iso_utc(datetime.fromtimestamp(stat.modified, UTC))
         made = moment(root.last.get("date"))
@@ -308,7 +292,7 @@ class Gather:
         digest = root.attachments.get(FACTS)
         if digest is None:
             return ""
-        known = TorrentFacts.decode(_document(self._store, digest))
+        known = TorrentFacts.decode(document(self._store, digest))
         return f"!{_fit(short(known.why, REASON))}" if known.why else f"{known.infohash} {known.private}"
 
     def _recall(self, name: str) -> _Kept:
@@ -321,10 +305,6 @@ class Gather:
     def _remember(self, name: str, kept: _Kept) -> None:
         with suppress(StoreError):
             self._read_cache.remember(name, _FORMAT, kept.encode())
-
-
-def _document(store: Store, digest: Sha256) -> bytes:
-    return _there(digest, partial(read_document, store, digest, MAX_DOCUMENT))
 
 
 def _there(digest: Sha256, read: Callable[[], bytes]) -> bytes:
@@ -357,8 +337,29 @@ def _described(info: bytes) -> RepoFacts:
     task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
     library = _word(said.get("library_name")) or _word(card.get("library_name"))
     facts = RepoFacts(licenses, task, library, item=_item(said), closed=closed_by(said))
+    bases = tuple(word for one in bases_of(card)[:_BASES] if (word := _word(one)))
+    facts = replace(facts, bases=bases, relation=_relation(card, tags) if bases else "")
     pushed = Pushed.of(said)
     return facts if pushed is None else replace(facts, pushed=_shown(pushed), words=tuple(map(_word, pushed.words)))
+
+
+def _relation(card: Mapping[str, Any], tags: Sequence[str]) -> str:
+    """What a repo is to its base model, as its card or a tag (`base_model:quantized:org/name`) says; empty for none."""
+    said = (card.get("base_model_relation"), *(tag.split(":")[1] for tag in tags if tag.startswith("base_model:")))
+    return next((one for one in said if isinstance(one, str) and one in RELATIONS), "")
+
+
+def _spoken(main: Weights | None) -> Iterator[str]:
+    """How many parameters, and of which types, as somebody would search for that."""
+    if main is not None and main.parameters:
+        yield formats.amount(main.parameters)
+        yield from (dtype for dtype, _ in main.dtypes[:4])
+
+
+def _versions(snapshots: Sequence[ShownSnapshot]) -> Iterator[str]:
+    """The names of commits, and the newest of these."""
+    yield from islice((_word(name) for one in snapshots for name in one.names if name != _BRANCH), _NAMES)
+    yield from (one.commit for one in snapshots[:_COMMITS])
 
 
 def _shown(pushed: Pushed) -> ShownPush:
@@ -442,13 +443,14 @@ def _snapshots(kept: list[dict[str, Any]]) -> Iterator[ShownSnapshot]:
 
 
 def _decoded(kept: dict[str, Any]) -> RepoFacts:
-    lists = {name: tuple(kept[name]) for name in ("licenses", "listings", "words")}
+    lists = {name: tuple(kept[name]) for name in ("licenses", "listings", "words", "bases")}
     left = None if kept["left"] is None else tuple(_left_out(one) for one in kept["left"])
     verdicts = tuple(ShownVerdict(**one) for one in kept["verdicts"])
     moves = tuple(ShownMove(**one) for one in kept["moves"])
     snapshots = tuple(_snapshots(kept["snapshots"]))
     made = {"snapshots": snapshots, "left": left, "verdicts": verdicts, "moves": moves, "pushed": _push(kept["pushed"])}
-    return RepoFacts(**{**kept, **lists, **made})
+    files = {name: ContentFile(**kept[name]) for name in ("card", "licence")}
+    return RepoFacts(**{**kept, **lists, **made, **files})
 
 
 def _push(kept: dict[str, Any] | None) -> ShownPush | None:

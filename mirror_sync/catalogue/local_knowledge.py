@@ -15,6 +15,7 @@ from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
+from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 
 KEPT = timedelta(days=30)  # what a machine published that has said nothing since is forgotten
@@ -59,7 +60,8 @@ class LocalKnowledge:
     verify. `doors` are those that fronts open beside the Hub's. `id` is who publishes the target in its feed, and
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
     `ask` is how people ask for what is not here, and `wishes` what they asked for, None where that cannot be read.
-    `front` is what was counted of the front in the last day.
+    `front` is what was counted of the front in the last day. `downloads` of each repo, as the last count of traffic has
+    them.
     """
 
     machine: str
@@ -83,6 +85,7 @@ class LocalKnowledge:
     ask: HowToAsk = UNSAID
     wishes: tuple[RepoWish, ...] | None = ()
     front: FrontDay | None = None
+    downloads: Mapping[Repo, int] = field(default_factory=dict)
 
     @property
     def now(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -25,19 +25,23 @@ from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, 
 from mirror_sync.catalogue.formats import count
 from mirror_sync.catalogue.texts import TEXTS, plain
 from mirror_sync.domain.catalogue.rows import (
+    RELATIONS,
     ROWS_PER_PAGE,
     JobEntryView,
     Lack,
+    LackGroup,
     ListPage,
     Overview,
     RepoPage,
     RepoRow,
+    ShownFile,
     ShownJob,
     page_key,
 )
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.doors.torrent_metainfo import DOOR
+from mirror_sync.domain.formats.tensor_headers import main_weights
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
 from mirror_sync.domain.repo import Repo
@@ -45,6 +49,8 @@ from mirror_sync.domain.repo import Repo
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
 _UP = "@up/"  # stands for that way
 _RECENT = 4  # on the home page
+_WEIGHTS = 24  # models of a repo whose tensors are shown
+_DEEPEST = 8  # folders of a repo within each other
 
 
 def home(overview: Overview, pages: Sequence[ListPage], ask: HowToAsk = UNSAID) -> bytes:
@@ -59,6 +65,7 @@ def home(overview: Overview, pages: Sequence[ListPage], ask: HowToAsk = UNSAID) 
         ask=ask,
         recent=overview.recent[:_RECENT],
         filters=filters([row for page in pages for row in page.rows]),
+        orders=_orders(page.rows for page in pages),
     )
 
 
@@ -88,7 +95,18 @@ def repo_page(
         no_torrent=torrent_fault(page) if DOOR in doors else "",
         by_hand=check_by_hand(page, principal),
         resolved=None if wanted is None else wanted.files_at,
+        tree=folder_of(page.files),
+        card=_card(page.card.text, f"{_BELOW}../{wanted.files_at}") if wanted and page.card.text else "",
+        main=main_weights(page.weights),
+        most_weights=_WEIGHTS,
+        relations=("from", *RELATIONS),
     )
+
+
+def _card(text: str, files_at: str) -> Markup:
+    from mirror_sync.catalogue.card_page import rendered  # a parser, which a run that finds nothing new does not need
+
+    return rendered(text, files_at)
 
 
 def mirror_page(overview: Overview) -> bytes:
@@ -169,6 +187,7 @@ def _templates() -> Environment:
     )
     made.filters.update(
         size=formats.size,
+        amount=formats.amount,
         count=formats.count,
         span=texts.span,
         moment=formats.moment,
@@ -185,6 +204,7 @@ def _templates() -> Environment:
         page_of=_page_of,
         took=_took,
         why=_why,
+        detail=_detail,
         placeholder=PLACEHOLDER,
     )
     return made
@@ -198,11 +218,20 @@ def _page_of(row: RepoRow | Lack) -> str:
         return ""
 
 
-def _why(one: JobEntryView | Lack) -> Markup:
-    """Why a repo is not here, in a few words that a reader knows; the reason speaks to the operator."""
-    if one.state == RepoState.REFUSED and "licence" in one.reason:
-        return texts.text("why.licence")
-    return texts.text(f"why.{one.state}") if f"why.{one.state}" in texts.TEXTS else texts.named("state", one.state)
+def _why(one: JobEntryView | Lack | LackGroup | RepoRow) -> Markup:
+    """Why something is not here, in words that a reader knows."""
+    for key in (f"reason.{one.code}.{one.state}", f"reason.{one.code}", f"reason.{one.state}"):
+        if key in TEXTS:
+            return texts.text(key)
+    return texts.named("state", one.state)
+
+
+_DECIDED = frozenset({RepoState.HELD, RepoState.REFUSED})  # of these alone a reason says more than its code
+
+
+def _detail(one: JobEntryView | Lack) -> str:
+    """What was said beside that, as it was written: English, and for who runs the mirror."""
+    return one.reason if one.state in _DECIDED else ""
 
 
 def _took(job: ShownJob) -> float | None:
@@ -210,6 +239,61 @@ def _took(job: ShownJob) -> float | None:
     if job.last_started is None or job.last_finished is None:
         return None
     return (datetime.fromisoformat(job.last_finished) - datetime.fromisoformat(job.last_started)).total_seconds()
+
+
+_READABLE = frozenset(
+    (
+        *("txt", "md", "rst", "json", "jsonl", "ndjson", "yaml", "yml", "toml", "cfg", "ini", "xml", "csv", "tsv"),
+        *("py", "js", "sh", "jinja", "vocab", "merges", "model_card", "gitattributes", "gitignore", "tex", "html"),
+    )
+)
+
+
+@dataclass(slots=True)
+class TreeFile:
+    """A file where it stands; `number` is its place in the listing, `readable` whether its name says it is text."""
+
+    number: int
+    name: str
+    path: str
+    size: int
+    sha256: str
+    runs: str
+    readable: bool
+
+
+@dataclass(slots=True)
+class TreeFolder:
+    """A folder of a repo, with how many files are in it and below, and their bytes."""
+
+    name: str
+    folders: list[TreeFolder] = field(default_factory=list)
+    files: list[TreeFile] = field(default_factory=list)
+    count: int = 0
+    bytes: int = 0
+
+
+def folder_of(files: Sequence[ShownFile]) -> TreeFolder:
+    """The tree that files make; folders deeper than some are one with their names joined."""
+    top = TreeFolder("")
+    by_path = {"": top}
+    for number, file in enumerate(files, 1):
+        *names, name = file.path.split("/")
+        if len(names) > _DEEPEST:
+            names = [*names[: _DEEPEST - 1], "/".join(names[_DEEPEST - 1 :])]
+        at, path = top, ""
+        at.count, at.bytes = at.count + 1, at.bytes + file.size
+        for one in names:
+            path = f"{path}/{one}"
+            if path not in by_path:
+                by_path[path] = TreeFolder(one)
+                at.folders.append(by_path[path])
+            at = by_path[path]
+            at.count, at.bytes = at.count + 1, at.bytes + file.size
+        ending = name.rpartition(".")[2]
+        readable = file.size > 0 and (ending.lower() in _READABLE or "." not in name)
+        at.files.append(TreeFile(number, name, file.path, file.size, file.sha256, file.runs, readable))
+    return top
 
 
 _CHOICES = 200  # of a filter, at most
@@ -242,6 +326,24 @@ def filters(rows: Sequence[RepoRow]) -> list[Filter]:
         Filter("size", (_any("size"), *(Choice(size, **plain(f"home.size-{size}")) for size in _SIZES))),
         _filter("state", [row.state for row in rows]),
     ]
+
+
+_ORDERS = (
+    ("name", "name"),
+    ("-published", "newest"),
+    ("published", "oldest"),
+    ("-bytes", "largest"),
+    ("bytes", "smallest"),
+    ("-parameters", "parameters"),
+    ("-downloads", "downloads"),
+)
+
+
+def _orders(pages: Iterable[Sequence[RepoRow]]) -> list[Choice]:
+    """In which orders the list can be had; that of downloads only where some were counted."""
+    rows = [row for page in pages for row in page]
+    has = {"-parameters": any(row.parameters for row in rows), "-downloads": any(row.downloads for row in rows)}
+    return [Choice(value, **plain(f"sort.{name}")) for value, name in _ORDERS if has.get(value, True)]
 
 
 def _filter(name: str, values: Iterable[str]) -> Filter:

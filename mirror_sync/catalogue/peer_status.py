@@ -125,6 +125,7 @@ def _line(said: Mapping[str, Any]) -> RepoStatus:
         repo=_text(said["repo"]),
         revision=_text(said["revision"]),
         reason=_text(bounds.short(bounds.text(said["reason"]), REASON)),
+        code=_text(said.get("code", "")),  # which programs before did not say
         commit=None if said["commit"] is None else _text(said["commit"]),
         published=_time(said["published"]),
         lag_seconds=_seconds(said["lag_seconds"]),

@@ -16,21 +16,24 @@ from pathlib import Path
 
 from mirror_sync.catalogue import documents, pages
 from mirror_sync.catalogue.changes_feed import ATOM, CHANGES, Latest, atom, changes, changes_of
-from mirror_sync.catalogue.gather import Gather, RepoFacts, facts_name, first_files
+from mirror_sync.catalogue.gather import Gather, RepoFacts, facts_name
 from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
 from mirror_sync.catalogue.read_ahead import ReadAhead
+from mirror_sync.catalogue.repo_contents import RecentDocuments, card_of, first_files, licence_of, weights_of
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue import feed, published_lists
+from mirror_sync.domain.catalogue.relations import RELATIONS_JSON, encode_relations
 from mirror_sync.domain.catalogue.rows import (
     REASON,
     WHOLE,
     ListPage,
     Overview,
     RepoRow,
+    ShownText,
     cut_list,
     page_key,
     whole_key,
@@ -131,7 +134,7 @@ class _Publication:
         self._known = replace(known, lines=tuple(map(_shown, known.lines)))
         self._view = View(self._known)
         self._settled: dict[str, bool | None] = {}
-        self._left: documents.Left = {}
+        self._told: documents.Shown = {}
         self._words: dict[tuple[str, str], str] = {}
         self._refs: dict[Repo, str] = {}
         self._lineage = self._read_lineage()
@@ -145,7 +148,7 @@ class _Publication:
         unread = any(entry.put is None for entry in entries)  # its page may name any asset: the day has not begun
         spared = self._writer.spared(self._settled, {} if unread else self._unused, self._known.at)
         rows = [(row, entry) for entry in entries if (row := entry.row) is not None]
-        self._left = {(row.kind, row.repo, row.commit): entry.left for row, entry in rows}
+        self._told = {(row.kind, row.repo): documents.ShownRepo(row, entry.left) for row, entry in rows}
         self._words = {(row.kind, row.repo): entry.word for row, entry in rows}
         self._refs = {Repo(row.kind, row.repo): entry.refs for row, entry in rows if entry.refs is not None}
         for volume in self._volumes(entries, lines):
@@ -199,10 +202,12 @@ class _Publication:
             if not facts.snapshots and not lines:
                 return None
             key, word = _key_of(repo, public=public), self._word(repo, word, lines)
-            put = self._writer.write_if_changed(key, partial(self._written, repo, facts, lines), word)
+            put = self._writer.write_if_changed(key, partial(self._written, gather.documents, repo, facts, lines), word)
             refs = facts.refs if facts.snapshots else None
+            downloads = self._known.downloads.get(repo, 0)
+            row = replace(row_of(repo, facts, lines), downloads=downloads)
             torrents = tuple(_torrents(repo, facts)) if public else ()
-            return _Entry(row_of(repo, facts, lines), lines, put, facts.left, key, public, word, refs, torrents)
+            return _Entry(row, lines, put, facts.left, key, public, f"{word} {downloads}", refs, torrents)
         except (Interrupted, StoreUnavailable):
             raise
         except Exception as error:  # whatever stands in one repo's documents, the others are published
@@ -219,7 +224,7 @@ class _Publication:
 
     def _word(self, repo: Repo, facts: str, lines: Sequence[RepoStatus]) -> str:
         """Another one where a repo's page, or its row in the list, is: of all that makes them."""
-        asked = [[line.job, line.revision, line.state, line.reason] for line in lines]
+        asked = [[line.job, line.revision, line.state, line.reason, line.code] for line in lines]
         known = self._known
         site = [known.url, known.principal, *sorted(known.doors)]
         made = _WORDS.encode([facts, asked, self._view.address(repo), *site])
@@ -252,10 +257,18 @@ class _Publication:
             return _Entry(None, lines, None, None, key, public)
         return _Entry(row, lines, None, None, key, public, word, "")
 
-    def _written(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bytes:
+    def _written(self, documents: RecentDocuments, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> bytes:
         page = self._view.page(repo, facts, lines)
-        files, running = first_files(self._publish_run.store, page.listings, page.classes)
-        shown, known = replace(page, files=files, running=running), self._known
+        files, running = first_files(documents, page.listings, page.classes)
+        store, known = self._publish_run.store, self._known
+        shown = replace(
+            page,
+            files=files,
+            running=running,
+            card=ShownText(facts.card.path, *card_of(store, facts.card)),
+            licence=ShownText(facts.licence.path, *licence_of(store, facts.licence)),
+            weights=weights_of(store, self._read_cache, files),
+        )
         return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal, doors=known.doors)
 
     def _lists(self, volume: _Volume, unused: Mapping[str, str]) -> None:
@@ -272,6 +285,7 @@ class _Publication:
             partial(published_lists.encode_index, cut),
             repr([(page.name, page.first) for page in cut]),
         )
+        self._put(f"{below}{RELATIONS_JSON}", partial(encode_relations, volume.rows))
         self._feed(volume)
         self._changes(volume)
         if not below:
@@ -286,7 +300,7 @@ class _Publication:
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
             self._put(f"{below}mirrorz.json", partial(bytes, mirrorz))
-        self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._left))
+        self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._told))
 
     def _wanted(self, volume: _Volume) -> None:
         """What is asked for and not here, as far as readers of this volume may know: by names alone.

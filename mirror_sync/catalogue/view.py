@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from heapq import nlargest
+from heapq import nlargest, nsmallest
 from statistics import median
 
 from mirror_sync.catalogue.gather import RepoFacts
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.domain.catalogue.rows import (
-    GAPS_SHOWN,
+    LACKS_SHOWN,
+    REASONS_SHOWN,
     Day,
     JobEntryView,
     Lack,
+    LackGroup,
     Lag,
     Overview,
     RepoPage,
@@ -27,8 +29,8 @@ from mirror_sync.domain.repo import Kind, Repo
 
 _RECENT = 12  # repos
 _WORST = {state: number for number, state in enumerate(RepoState)}
-_UNREAD = "what is published of it cannot be read"
-_LOST = "it is not there any more: the next run publishes it"
+_UNREAD = "what is published of it cannot be read", "unread"  # with the code
+_LOST = "it is not there any more: the next run publishes it", "lost"
 
 
 class View:
@@ -59,7 +61,7 @@ class View:
         if facts is None or not facts.snapshots:
             lines = [line for line in lines if line.code != PRIVATE]
         if facts is None:
-            return tuple(replace(line, state=RepoState.FAILED, reason=_UNREAD) for line in lines)
+            return tuple(_because(line, RepoState.FAILED, _UNREAD) for line in lines)
         return tuple(_checked(line, facts) for line in lines)
 
     def page(self, repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoPage:
@@ -69,7 +71,7 @@ class View:
             verdict=facts.verdict or next((line.reason for line in lines if line.reason), ""),
             gone=facts.gone,
             upstream=self.address(repo),
-            asked=tuple(JobEntryView(line.job, line.revision, line.state, line.reason) for line in lines),
+            asked=tuple(JobEntryView(line.job, line.revision, line.state, line.reason, line.code) for line in lines),
             snapshots=facts.snapshots,
             shown_commit=facts.shown,
             files=(),
@@ -111,7 +113,7 @@ class View:
             gaps=gaps,
             files=sum(row.files for row in published),
             bytes=sum(row.bytes for row in published),
-            jobs=tuple(job.shown for job in self.jobs(lines)),
+            jobs=tuple(replace(job.shown, succeeded=job.succeeded) for job in self.jobs(lines)),
             recent=tuple(nlargest(_RECENT, published, key=_newest_last)),
             lag=_lag(lines),
             traffic=known.traffic,
@@ -135,10 +137,11 @@ class View:
 def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoRow:
     """The state that needs a person most stands for all."""
     newest = facts.newest
+    worst = min(lines, key=lambda line: _WORST[line.state], default=None)
     return RepoRow(
         kind=repo.kind,
         repo=repo.id,
-        state=min((line.state for line in lines), key=_WORST.__getitem__, default=RepoState.PUBLISHED),
+        state=RepoState.PUBLISHED if worst is None else worst.state,
         licenses=facts.licenses,
         task=facts.task,
         library=facts.library,
@@ -146,9 +149,13 @@ def row_of(repo: Repo, facts: RepoFacts, lines: Sequence[RepoStatus]) -> RepoRow
         bytes=newest.bytes if newest else 0,
         commit=facts.shown,
         published=newest.published if newest else None,
-        why=min(lines, key=lambda line: _WORST[line.state]).reason if lines else "",
+        why="" if worst is None else worst.reason,
+        code="" if worst is None or worst.state.mirrored else worst.code,
         item=facts.item,
         words=facts.words,
+        parameters=facts.parameters,
+        bases=facts.bases,
+        relation=facts.relation,
     )
 
 
@@ -159,12 +166,17 @@ def _checked(line: RepoStatus, facts: RepoFacts) -> RepoStatus:
         known = replace(line, state=RepoState.PUBLISHED, reason="", commit=there.commit, published=there.published)
         line = replace(known, files=there.files, bytes=there.bytes)
     if line.state is RepoState.PUBLISHED and there is None:
-        return replace(line, state=RepoState.NEVER, reason=_LOST)
+        return _because(line, RepoState.NEVER, _LOST)
     told = line.assurance.signed, line.assurance.scanned
     as_shown = there is not None and there.commit == facts.shown == line.commit
     if as_shown and told != (facts.signed, facts.scanned):  # as its page says, which is read anew
         return replace(line, assurance=replace(line.assurance, signed=facts.signed, scanned=facts.scanned))
     return line
+
+
+def _because(line: RepoStatus, state: RepoState, why: tuple[str, str]) -> RepoStatus:
+    reason, code = why
+    return replace(line, state=state, reason=reason, code=code)
 
 
 def _ways_to(snapshot: ShownSnapshot) -> tuple[str, ...]:
@@ -186,12 +198,20 @@ def _lag(lines: Sequence[RepoStatus]) -> Lag | None:
     return Lag(len(seconds), median(seconds), max(seconds)) if seconds else None
 
 
-def _lacking(lines: Sequence[RepoStatus]) -> tuple[Lack, ...]:
-    """The first gaps, what needs a person first; a private repo's name is nobody's business."""
-    gaps = (line for line in lines if not line.state.mirrored and line.code != PRIVATE)
-    first = sorted(gaps, key=lambda line: (_WORST[line.state], line.repo, line.kind, line.revision, line.job))
-    told = first[:GAPS_SHOWN]
-    return tuple(Lack(one.kind, one.repo, one.revision, one.job, one.state, one.reason) for one in told)
+def _lacking(lines: Sequence[RepoStatus]) -> tuple[LackGroup, ...]:
+    """What is not here by its reasons, what needs a person first; a private repo's name is nobody's business."""
+    found: defaultdict[tuple[RepoState, str], list[RepoStatus]] = defaultdict(list)
+    for line in lines:
+        if not line.state.mirrored and line.code != PRIVATE:
+            found[line.state, line.code].append(line)
+    order = sorted(found, key=lambda key: (_WORST[key[0]], -len(found[key]), key[1]))
+    return tuple(_group(*key, found[key]) for key in order[:REASONS_SHOWN])
+
+
+def _group(state: RepoState, code: str, lines: Sequence[RepoStatus]) -> LackGroup:
+    first = nsmallest(LACKS_SHOWN, lines, key=lambda line: (line.repo, line.kind, line.revision, line.job))
+    told = (Lack(one.kind, one.repo, one.revision, one.job, one.state, one.reason, one.code) for one in first)
+    return LackGroup(state, code, len(lines), tuple(told))
 
 
 def _newest_last(row: RepoRow) -> tuple[str, str]:

@@ -55,6 +55,15 @@ def kept_unusual(folder: Path, target: str) -> tuple[str, tuple[dict[str, str], 
         return "", ()
 
 
+def kept_downloads(folder: Path, target: str) -> dict[Repo, int]:
+    """How many downloads of each repo the last report found; empty where nothing was kept, or what cannot be read."""
+    try:
+        kept = json.loads(_path(folder, target).read_text(encoding="utf-8"))["repos"]
+        return {Repo.parse(one["repo"]): int(one["downloads"]) for one in kept if int(one["downloads"]) > 0}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
 def kept_refused(folder: Path, target: str) -> dict[str, int]:
     """How many requests the last report found refused, by why; empty where nothing was kept, or what cannot be read."""
     try:

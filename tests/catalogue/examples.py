@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from hashlib import sha1, sha256
 from itertools import pairwise
 
 from mirror_sync.catalogue import pages
+from mirror_sync.domain.catalogue.relations import encode_relations
 from mirror_sync.domain.catalogue.rows import (
     Day,
     JobEntryView,
     Lack,
+    LackGroup,
     Lag,
     ListPage,
     Overview,
@@ -20,10 +22,12 @@ from mirror_sync.domain.catalogue.rows import (
     ShownFile,
     ShownJob,
     ShownSnapshot,
+    ShownText,
     ShownVerdict,
     cut_list,
     page_key,
 )
+from mirror_sync.domain.formats.tensor_headers import Tensor, Weights
 from mirror_sync.domain.outcome.front_counts import FrontCounts, FrontDay
 from mirror_sync.domain.repo import Kind, Repo
 
@@ -32,6 +36,29 @@ _LICENSES = (("apache-2.0",), ("mit",), ("apache-2.0", "mit"), ("other:qwen-rese
 _TASKS = ("text-generation", "feature-extraction", "image-classification", "automatic-speech-recognition", "")
 _STATES = ("published", "unchanged", "unchanged", "unchanged", "held", "failed", "gone", "refused", "gated", "never")
 
+_CODES = {"held": "license", "refused": "license", "gated": "gated", "failed": "unreachable"}
+_CARD = """
+# An encoder
+
+<div align="center"><img src="https://example.org/badge.png" alt="badge"></div>
+
+It makes *vectors* of sentences, see [the paper](https://example.org/paper) and [its settings](config.json).
+![how it is built](./figure.png)
+
+### Results
+
+| data | accuracy |
+| :-- | --: |
+| dev | 0.91 |
+| test | 0.89 |
+
+```python
+model.encode(["one", "two"])
+```
+
+> 中文：将句子编码为向量。
+"""
+_LICENCE = "Apache License\nVersion 2.0, January 2004\n\nTERMS AND CONDITIONS FOR USE, REPRODUCTION, AND DISTRIBUTION\n"
 _TITLE = "Upload folder using huggingface_hub, and the tokenizer that was missing"
 
 
@@ -52,6 +79,11 @@ def row(number: int) -> RepoRow:
         number * number * 9_973 % 400_000_000_000 if here else 0,
         commit(number) if here else None,
         moment(number) if here else None,
+        code=_CODES.get(state, ""),
+        parameters=number * 1_234_567_890 % 70_000_000_000 if here and kind is Kind.MODEL else 0,
+        downloads=number * 37 % 900 if here else 0,
+        bases=(f"{_OWNERS[0]}/encoder-00000-base",) if number % 8 == 1 and kind is Kind.MODEL else (),
+        relation="quantized" if number % 8 == 1 and kind is Kind.MODEL else "",
     )
 
 
@@ -81,15 +113,24 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
             one.bytes // 2,
         ),
     )
-    names = ["README.md", "config.json", *(f"model-{part:05d}-of-{files - 2:05d}.safetensors" for part in range(files))]
+    names = [
+        "LICENSE",
+        "README.md",
+        "config.json",
+        "onnx/int8/model.onnx",
+        "onnx/config.json",
+        *(f"model-{part:05d}-of-{files - 2:05d}.safetensors" for part in range(files)),
+    ]
     return RepoPage(
         one,
         "licence apache-2.0 is allowed by licenses.allow",
         "404 RepoNotFound since 2026-11-02T08:00:00Z" if one.state == "gone" else "",
         f"https://huggingface.co/{one.repo}",
         (
-            JobEntryView("nightly", "main", one.state, "nothing new upstream"),
-            JobEntryView("weekly", "v1.0", "held", "too large"),
+            JobEntryView("nightly", "main", one.state, "nothing new upstream", one.code),
+            JobEntryView(
+                "weekly", "v1.0", "held", "it removes 7 of 9 published files; guard.max_removed is 50%", "guard"
+            ),
         ),
         snapshots,
         commit(1),
@@ -102,7 +143,21 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         ),
         signed=True,
         scanned=True,
+        card=ShownText("README.md", _CARD, whole=False),
+        licence=ShownText("LICENSE", _LICENCE),
+        weights=(WEIGHTS,) if one.kind is Kind.MODEL else (),
     )
+
+
+WEIGHTS = Weights(
+    "model.safetensors",
+    2,
+    2,
+    291,
+    7_615_616_512,
+    (("BF16", 7_615_000_000), ("F32", 616_512)),
+    tuple(Tensor(f"model.layers.{at}.self_attn.q_proj.weight", "BF16", (4096, 4096)) for at in range(12)),
+)
 
 
 def lack(one: RepoRow) -> Lack:
@@ -112,7 +167,14 @@ def lack(one: RepoRow) -> Lack:
         "gated": "the upstream has admitted no account of this mirror",
         "failed": "the upstream did not answer at the last attempt",
     }
-    return Lack(one.kind, one.repo, "main", "nightly", one.state, reasons.get(one.state, "no run has looked at it yet"))
+    return Lack(one.kind, one.repo, "main", "nightly", one.state, reasons.get(one.state, ""), one.code)
+
+
+def lacking(rows: Iterable[RepoRow]) -> tuple[LackGroup, ...]:
+    groups: dict[tuple[str, str], list[Lack]] = {}
+    for one in map(lack, rows):
+        groups.setdefault((one.state, one.code), []).append(one)
+    return tuple(LackGroup(*key, len(found), tuple(found[:25])) for key, found in groups.items())
 
 
 def front_day() -> FrontDay:
@@ -125,7 +187,17 @@ def front_day() -> FrontDay:
 
 def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
     jobs = (
-        ShownJob("nightly", "0 2 * * *", 320, 318, moment(0), "2026-11-20T00:41:12Z", "failed", "2026-11-21T02:00:00Z"),
+        ShownJob(
+            "nightly",
+            "0 2 * * *",
+            320,
+            318,
+            moment(0),
+            "2026-11-20T00:41:12Z",
+            "failed",
+            "2026-11-21T02:00:00Z",
+            succeeded=moment(1),
+        ),
         ShownJob("weekly-datasets", "every 7d", 41, 41, moment(5), moment(5), "complete", None, paused=True),
         ShownJob("by-hand", "", 3, 0, None, None, "", None),
     )
@@ -151,7 +223,8 @@ def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
         growth=tuple(growth),
         traffic=tuple(traffic),
         front=front_day(),
-        lacking=tuple(map(lack, (one for one in rows if one.state not in ("published", "unchanged"))))[:4],
+        lacking=lacking(one for one in rows if one.state not in ("published", "unchanged")),
+        verified=moment(1),
     )
 
 
@@ -168,12 +241,14 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
     rows = tuple(one for page in cut for one in page.rows)
     made = {f"site/assets/{name}": content for name, content in pages.assets().items()}
     whole = overview(rows)
+    made["site/relations.json"] = encode_relations(rows)
     made |= {"site/index.html": pages.home(whole, cut), "site/mirror.html": pages.mirror_page(whole)}
     beside = [None, *cut, None]
     for (before, page), (_, after) in pairwise(pairwise(beside)):
         if page is not None:
             made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name)
-    for one in rows[:described]:
+    child = [one for one in rows if one.bases][:1]
+    for one in (*rows[:described], *child):
         made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(
             repo_page(one), brand=whole.name, principal="Example-Institute-models"
         )

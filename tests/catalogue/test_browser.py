@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import partial
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -12,6 +15,7 @@ from tests.catalogue.server import Site
 ROWS = [examples.row(number) for number in range(600)]
 ROW = ROWS[24]
 REPO = "datasets/acme--corpus-00024-base.html"
+MODEL = "models/acme--encoder-00000-base.html"
 PLACES = [
     "index.html",
     "models/acme--encoder-00000-base.html",
@@ -26,6 +30,10 @@ _FITS = "(one) => one.scrollWidth <= one.clientWidth"
 
 def found(reader: Reader, count: str) -> None:
     reader.wait(lambda: reader.seen("#found").startswith(f"{count} of"))
+
+
+def begins_with(reader: Reader, repo: str) -> bool:
+    return reader.names()[:1] == [repo]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -131,6 +139,8 @@ def test_a_gap_leads_to_its_repo_and_its_state_to_all_that_have_it(reader: Reade
     reader.open(tiny.url)
     reader.find(".facts a").click()
     reader.wait(lambda: reader.browser.current_url == f"{tiny.url}mirror.html#gaps")
+    reader.find("#gaps summary").click()
+    reader.find("#gaps summary").click()
     reader.find("a[href='index.html#state=held']").click()
     held = [row.repo for row in ROWS[:12] if row.state == "held"]
     found(reader, str(len(held)))
@@ -144,7 +154,7 @@ def test_a_desktop_shows_all_columns(reader: Reader, tiny: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Job", "Outcome", "Next run"])]
+    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Task", "Outcome", "Next run"])]
 )
 def test_a_narrow_window_shows_the_columns_that_matter_and_that_there_are_more(
     reader: Reader, tiny: Site, place: str, columns: list[str]
@@ -253,7 +263,7 @@ def test_chinese_is_kept_from_page_to_page(reader: Reader, small: Site) -> None:
     assert reader.find("#by-kind option").text == "所有类型"
     reader.open(small.url + REPO)
     assert reader.run("return document.documentElement.lang") == "zh"
-    assert "快照" in reader.seen()
+    assert "版本" in reader.seen()
 
 
 def test_a_browser_of_a_chinese_reader_begins_in_chinese(reader: Reader, small: Site) -> None:
@@ -288,7 +298,7 @@ def test_without_scripts_all_can_be_read_and_what_needs_them_is_hidden(reader: R
     assert "HF_ENDPOINT=https://MIRROR-ADDRESS hf download" in reader.seen("#get-1")
     assert "Put this site’s address in place of https://MIRROR-ADDRESS." in reader.seen()
     assert not [button for button in reader.all("button") if button.is_displayed()]
-    assert "UTC" in reader.seen("time")
+    assert "UTC" in reader.seen(".terms time")
 
 
 def test_commands_name_this_mirror_and_are_copied_whole(reader: Reader, small: Site) -> None:
@@ -312,17 +322,101 @@ def test_without_a_clipboard_for_scripts_the_browser_copies_what_is_selected(rea
 
 def test_times_are_the_readers_own_and_keep_what_they_stand_for(reader: Reader, small: Site) -> None:
     reader.open(small.url + REPO)
-    time = reader.find("time")
+    time = reader.find(".terms time")
     assert time.get_attribute("datetime") == ROW.published
-    assert str(ROW.published) in reader.attribute("time", "title")
+    assert str(ROW.published) in reader.attribute(".terms time", "title")
     assert "UTC" not in time.text
     reader.find("label[for=lang-zh]").click()
-    assert reader.seen("time").endswith(("前", "天", "日"))
+    assert reader.seen(".terms time").endswith(("前", "天", "日"))
+
+
+def test_a_page_tells_how_fresh_it_is_and_what_was_made_of_it_as_the_mirror_says_now(
+    reader: Reader, tiny: Site
+) -> None:
+    reader.open(tiny.url + MODEL)
+    reader.wait(lambda: reader.find("#checked").is_displayed())
+    assert reader.attribute("#checked time", "datetime") == examples.moment(1)
+    assert "nothing was wrong" in reader.seen("#proved")
+    reader.wait(lambda: reader.find("#family .self ul").is_displayed())
+    child = next(row for row in ROWS[:12] if row.bases)
+    assert child.repo in reader.seen("#family .self ul")
+    reader.find("#family .self ul a").click()
+    reader.wait(lambda: reader.seen("h1") == child.repo)
+    reader.wait(lambda: reader.all("#family a"))
+    assert reader.seen("#family a") == "acme/encoder-00000-base"
+    assert reader.seen("#family .self > .aside") == "Quantized from"
+
+
+def test_text_and_json_are_looked_at_where_they_stand_and_no_more_than_their_beginning(
+    reader: Reader, tiny: Site
+) -> None:
+    at = f"site//acme/encoder-00000-base/resolve/{examples.commit(1)}"
+    tiny.pages[f"{at}/config.json"] = b'{"hidden":{"<b>":[1,2]}}'
+    tiny.pages[f"{at}/README.md"] = b"\xe4\xb8\xad<script>alert(1)</script>\n" * 40_000
+    reader.open(tiny.url + MODEL)
+    look = "document.querySelector('[aria-labelledby$=\"path-{}\"]').click()"
+    reader.run(look.format(3))
+    reader.wait(
+        lambda: reader.seen("#preview pre") == '{\n  "hidden": {\n    "<b>": [\n      1,\n      2\n    ]\n  }\n}'
+    )
+    assert reader.violations() == []
+    reader.find("#preview-close").click()
+    assert not reader.find("#preview").is_displayed()
+    reader.run(look.format(2))
+    reader.wait(lambda: reader.seen("#preview pre").startswith("中<script>"))
+    assert "The beginning of the file" in reader.seen("#preview-said")
+    assert reader.run("return document.querySelector('#preview pre').textContent.length") <= 128 * 1024
+    reader.publish_run(Keys.ESCAPE)
+    reader.run(look.format(1))
+    reader.wait(lambda: "could not be read" in reader.seen("#preview-said"))
+    assert all("404" in told for told in reader.complaints())
+
+
+def test_what_changed_between_two_versions_is_told_by_their_listings(reader: Reader, tiny: Site) -> None:
+    at = "site//api/models/acme/encoder-00000-base/tree"
+    old = [{"type": "file", "path": name, "oid": name, "size": 1} for name in ("same", "gone", "other")]
+    new = [{**one, "oid": "x"} if one["path"] == "other" else one for one in old if one["path"] != "gone"]
+    new.append({"type": "file", "path": "new <b>", "oid": "n", "size": 1})
+    tiny.pages[f"{at}/{examples.commit(2)}"] = json.dumps(old).encode()
+    tiny.pages[f"{at}/{examples.commit(1)}"] = json.dumps(new).encode()
+    reader.open(tiny.url + MODEL)
+    reader.find("#compare-do").click()
+    reader.wait(lambda: reader.all("#compared ul"))
+    told = reader.seen("#compared").split("\n")
+    assert [one for one in told if one] == ["Added 1", "new <b>", "Removed 1", "gone", "Changed 1", "other"]
+    assert reader.violations() == []
+    reader.select("#compare-before", examples.commit(1))
+    reader.find("#compare-do").click()
+    reader.wait(lambda: reader.seen("#compared") == "Both have the same files.")
+
+
+def test_the_list_is_had_in_the_order_that_a_reader_chooses(reader: Reader, small: Site) -> None:
+    reader.open(small.url)
+    for value, key in (("-downloads", "downloads"), ("-parameters", "parameters"), ("-bytes", "bytes")):
+        reader.select("#by-sort", value)
+        best = max(ROWS, key=lambda row: getattr(row, key))
+        reader.wait(partial(begins_with, reader, best.repo))
+    assert reader.browser.current_url.endswith("#sort=-bytes")
+    reader.find("#query").send_keys("quantized-from-nothing")
+    found(reader, "0")
+
+
+def test_a_phone_says_why_a_repo_is_not_here(reader: Reader, tiny: Site) -> None:
+    reader.resize((390, 844))
+    reader.open(tiny.url)
+    refused = next(row for row in ROWS[:12] if row.state == "refused")
+    reader.open(f"{tiny.url}#q={refused.repo}")
+    found(reader, "1")
+    assert reader.seen("#repos .below") == "Its licence is not allowed here"
+    right = "return document.querySelector('#repos .below').getBoundingClientRect().right"
+    assert reader.run(right) <= 390
+    reader.open(f"{tiny.url}mirror.html")
+    assert "Its licence is not allowed here" in reader.seen("#gaps")
 
 
 def test_a_digest_is_seen_in_part_and_selected_whole(reader: Reader, small: Site) -> None:
     reader.open(small.url + REPO)
-    code = reader.find("code.sum")
+    code = reader.find(".tree > .file code.sum")
     assert code.size["width"] < 200
     code.click()
-    assert reader.run("return getSelection().toString().trim()") == examples.digest("README.md")
+    assert reader.run("return getSelection().toString().trim()") == examples.digest("LICENSE")

@@ -43,7 +43,7 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 273, 610),
     ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 303, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 316, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 317, 690)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.catalogue.gather import first_files
+from mirror_sync.catalogue.repo_contents import RecentDocuments, first_files
 from mirror_sync.cli.output.reports import plan_text
 from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.audit_record import BY_DAEMON
@@ -197,7 +197,7 @@ def test_the_catalogue_names_what_runs_code_by_what_was_found_or_else_by_names(h
     def shown() -> dict[str, str]:
         root = site.root()
         listings = tuple(shard.digest for shard in root.shards)
-        files, _ = first_files(site.plain, listings, root.attachments.get(CLASSES, ""))
+        files, _ = first_files(RecentDocuments(site.plain), listings, root.attachments.get(CLASSES, ""))
         return {file.path: file.runs for file in files if file.runs}
 
     assert shown() == {"weights.bin": "pickle"}

@@ -2,14 +2,15 @@
 // in memory, and few of them at a time stand in the page. What is asked for stands in the address, after the `#`,
 // where no server sees it.
 const SHOWN = 100; // rows at a time
-const COLUMNS = ["name", "state", "bytes", "kind", "licences", "task", "files", "published"];
-const GREATEST_FIRST = new Set(["bytes", "files", "published"]);
+const COLUMNS = ["name", "state", "bytes", "kind", "licences", "task", "files", "published", "parameters", "downloads"];
+const GREATEST_FIRST = new Set(["bytes", "files", "published", "parameters", "downloads"]);
 const GB = 1e9;
 const SIZES = { s: [0, GB], m: [GB, 10 * GB], l: [10 * GB, 100 * GB], xl: [100 * GB, Infinity] };
 
 const find = (id) => document.getElementById(id);
 const query = find("query");
 const table = find("repos");
+const sorts = find("by-sort");
 const filters = [...document.querySelectorAll("select[data-filter]")];
 const pages = [...document.querySelectorAll("#pages a")];
 
@@ -27,13 +28,15 @@ const read = (tr) => {
   link.setAttribute("href", link.getAttribute("href").replace(/^\.\.\//, ""));
   return {
     tr,
-    name: name.textContent.toLowerCase(),
-    said: `${name.textContent} ${tr.dataset.words ?? ""}`.toLowerCase(),
+    name: link.textContent.toLowerCase(),
+    said: `${link.textContent} ${tr.dataset.words ?? ""}`.toLowerCase(),
     kind: tr.dataset.kind,
     licences: [...licences.children].map((one) => one.textContent),
     task: task.textContent,
     bytes: Number(tr.dataset.bytes),
     files: Number(tr.dataset.files),
+    parameters: Number(tr.dataset.parameters ?? 0),
+    downloads: Number(tr.dataset.downloads ?? 0),
     state: tr.dataset.state,
     published: published.querySelector("time")?.dateTime ?? "",
   };
@@ -119,6 +122,9 @@ const tell = (found, all) => {
 };
 
 const mark = () => {
+  const said = (order.descending ? "-" : "") + order.column;
+  sorts.value = said;
+  if (sorts.selectedIndex < 0) sorts.value = "name";
   for (const head of table.querySelectorAll("th[data-sort]")) {
     if (head.dataset.sort !== order.column) head.removeAttribute("aria-sort");
     else head.setAttribute("aria-sort", order.descending ? "descending" : "ascending");
@@ -183,6 +189,10 @@ const clear = () => {
   ask();
 };
 
+sorts.addEventListener("change", () => {
+  order = { column: sorts.value.replace(/^-/, ""), descending: sorts.value.startsWith("-") };
+  ask();
+});
 query.addEventListener("input", ask);
 for (const select of filters) select.addEventListener("change", ask);
 for (const wish of ["focusin", "pointerover"]) find("find").addEventListener(wish, load, { once: true });

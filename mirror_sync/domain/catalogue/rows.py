@@ -13,16 +13,19 @@ from hashlib import sha256
 
 from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.content.selection import LeftOut
+from mirror_sync.domain.formats.tensor_headers import Weights
 from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.repo import Kind, Repo
 
 ROWS_PER_PAGE = 250  # on average; a page of the list is cut like a shard of a listing
 FILES_SHOWN = 1000  # of a repo on its page; the rest is in its listing
-GAPS_SHOWN = 100  # on the page of the mirror
+LACKS_SHOWN = 25  # of each reason, on the page of the mirror
+REASONS_SHOWN = 40
 LARGEST = 64 * 1024 * 1024  # bytes of an object of the catalogue: larger ones are neither written, read nor served
 WHOLE = "all/"  # below the catalogue: what tells of repos that not everybody may see
 _REPO_PAGE = re.compile(r"(model|dataset|space|kernel)s/([A-Za-z0-9_.\-]+)\.html", re.ASCII)
+RELATIONS = ("finetune", "adapter", "quantized", "merge")  # of a model to its base, as cards say
 REASON = 400  # characters of a reason that are shown
 
 
@@ -31,8 +34,9 @@ class RepoRow:
     """A repo in the list. `state` is a word of `status`; `licenses`, `task` and `library` are upstream's words.
 
     `files`, `bytes`, `commit` and `published` are those of the snapshot that its page shows. `why` is why nothing of it
-    is, and `item` what the Hub's lists say of it, as JSON. `words` say the metrics
-    and the fields of a card of what was pushed, to be searched for.
+    is, `code` the same in a word, and `item` what the Hub's lists say of it, as JSON. `words` are searched for beside
+    its name: the names of its commits, its base models, metrics and fields of what was pushed. `parameters` of its
+    tensors, 0 where nobody knows; `downloads` as far as they were counted; `bases` are the models it was made from.
     """
 
     kind: Kind
@@ -48,6 +52,11 @@ class RepoRow:
     why: str = ""
     item: str = ""
     words: tuple[str, ...] = ()
+    code: str = ""
+    parameters: int = 0
+    downloads: int = 0
+    bases: tuple[str, ...] = ()
+    relation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +127,22 @@ class ShownPush:
 
 @dataclass(frozen=True, slots=True)
 class JobEntryView:
-    """What a job makes of a repo: its state, and why in one line."""
+    """What a job makes of a repo: its state, and why in one line; `code` is that in a word."""
 
     job: str
     revision: str
     state: str
     reason: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownText:
+    """The words of a file of the shown commit; `whole` where these are all."""
+
+    path: str = ""
+    text: str = ""
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +156,10 @@ class RepoPage:
     what an inspection found, empty where nobody looked: then names alone tell which files run code. `running` is how
     many files of the shown commit run code, by their class; by names it is how many of `files`.
 
-    Of the shown commit, too: `verdicts` of the rules under which it was published; `signed`, whether its sums are;
-    `scanned`, whether its root says which scanners looked at it; `pushed`, where somebody has pushed it. `moves` are
-    the last of the names that this mirror gives, newest first.
+    Of the shown commit, too: `card` without its metadata, and the text of its `licence`; `weights` among its first
+    files, those that stand for the repo at the head; `verdicts` of the rules under which it was published; `signed`,
+    whether its sums are; `scanned`, whether its root says which scanners looked at it; `pushed`, where somebody has
+    pushed it. `moves` are the last of the names that this mirror gives, newest first.
     """
 
     row: RepoRow
@@ -161,11 +181,17 @@ class RepoPage:
     scanned: bool = False
     moves: tuple[ShownMove, ...] = ()
     pushed: ShownPush | None = None
+    card: ShownText = ShownText()
+    licence: ShownText = ShownText()
+    weights: tuple[Weights, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ShownJob:
-    """A job as it stands after a run. `schedule` as jobs.yaml writes it; `last_state` is a word of the history."""
+    """A job as it stands after a run. `schedule` as jobs.yaml writes it; `last_state` is a word of the history.
+
+    `succeeded`: when it last came to its end with nothing left undone.
+    """
 
     name: str
     schedule: str
@@ -176,6 +202,7 @@ class ShownJob:
     last_state: str
     next_run: str | None
     paused: bool = False
+    succeeded: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +235,17 @@ class Lack:
     job: str
     state: str
     reason: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LackGroup:
+    """All that is not here for one reason: its state and code, how many revisions, and the first of them."""
+
+    state: str
+    code: str
+    count: int
+    first: tuple[Lack, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +253,7 @@ class Overview:
     """The mirror as a whole. `name` and `url` are the operator's, empty where nothing is said.
 
     `growth` and `traffic` are days in order, oldest first; empty where nothing is known. `recent` are the repos that
-    were published last, newest first. `lacking` are the first of the `gaps`, none of them private. `verified` and
+    were published last, newest first. `lacking` are the `gaps` by their reasons, none of them private. `verified` and
     `pruned` are when that was last done to all of it from this machine, `faults` what the verify found wrong.
     `replicas` as they were when this was written: they are copied to after it. `unusual`: the last day of which traffic
     was counted, and how many clients did on it what they never do. `front` is the last day of the one that this machine
@@ -236,7 +274,7 @@ class Overview:
     lag: Lag | None = None
     growth: tuple[Day, ...] = ()
     traffic: tuple[Day, ...] = ()
-    lacking: tuple[Lack, ...] = ()
+    lacking: tuple[LackGroup, ...] = ()
     verified: str | None = None
     faults: int = 0
     pruned: str | None = None
