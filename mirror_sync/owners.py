@@ -36,9 +36,7 @@ _SHARED = re.compile(  # the machine's folders: nobody gives them to a single us
 )
 
 
-def become_owner(
-    folder: Path, targets: Iterable[Path] = (), *, reading: bool = False, for_good: bool = True
-) -> None:
+def become_owner(folder: Path, targets: Iterable[Path] = (), *, reading: bool = False, for_good: bool = True) -> None:
     """Where root looks after somebody else's state folder: be that user from here on, so that nothing of root's stays.
 
     Before it is there, the owner is that of a directory target, else of the nearest folder above; root goes on where
