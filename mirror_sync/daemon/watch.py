@@ -35,6 +35,7 @@ from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.reads_file import last_keep
 from mirror_sync.state.records import RunRecord
+from mirror_sync.state.tiers_file import last_tiers
 from mirror_sync.state.traffic_file import kept_refused, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES_FILE
 
@@ -133,7 +134,13 @@ class DaemonWatch:
         known = unusual, counted, self._hindrance, _signing(*self._current), refused_of(self._current[0])
         ends = _certificate_ends(self._current[0])
         settings, mirror = self._current
-        more = mirror.speeds(), _replicas(*self._current), _wished(settings, mirror), keeps_of(settings)
+        more = (
+            mirror.speeds(),
+            _replicas(*self._current),
+            _wished(settings, mirror),
+            keeps_of(settings),
+            tiers_of(settings),
+        )
         return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more)
 
     def _jobs(self) -> dict[str, Due]:
@@ -255,6 +262,12 @@ def keeps_of(settings: Settings) -> dict[str, dict[str, float]]:
             if kept["since"] is not None:
                 found[name]["since"] = datetime.fromisoformat(kept["since"]).timestamp()
     return found
+
+
+def tiers_of(settings: Settings) -> dict[str, dict[str, float]]:
+    """The bytes in each tier of targets that have some, as the last pass left them."""
+    found = {name: last_tiers(settings.state_dir, name) for name, one in settings.targets.items() if one.tiers}
+    return {name: {tier: float(last[tier]) for tier in ("warm", "cold")} for name, last in found.items() if last}
 
 
 def overdue(job: Job, state: JobFigures, now: float) -> float:

@@ -9,6 +9,7 @@ const fs = require('fs');
 const DOCUMENTS = '/-/documents/';
 const MAX_ALIAS = 4096;  // bytes
 
+const FROZEN = /<Code>\s*InvalidObjectState\s*<\/Code>/;
 const NO_KEY = /<Code>\s*NoSuchKey\s*<\/Code>/;
 
 // The text of an object, or null when there is none. Only 404 means that, and of S3 only one in S3's own words: a bucket
@@ -58,6 +59,12 @@ async function saidMissing(r, key) {
     return text === null;
 }
 
+// Whether the bucket refuses a blob since it lies in a class that has to be restored first.
+async function isFrozen(r, key) {
+    const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
+    return reply.status === 403 && FROZEN.test(reply.responseText);
+}
+
 function refs(r, kinds, id) {
     return read(r, refsKey(kinds, id));
 }
@@ -101,4 +108,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, bytes, document, read, refs, refsAnew, saidMissing, siteTag };
+export default { alias, bytes, document, isFrozen, read, refs, refsAnew, saidMissing, siteTag };

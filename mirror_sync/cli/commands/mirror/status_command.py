@@ -129,6 +129,15 @@ def _bounds(settings: Settings) -> list[str]:
     ]
 
 
+def _tiers(settings: Settings) -> list[str]:
+    """What lies where in targets that have tiers."""
+    from mirror_sync.cli.output.tier_text import tier_text
+    from mirror_sync.state.tiers_file import last_tiers
+
+    found = ((name, last_tiers(settings.state_dir, name)) for name, one in settings.targets.items() if one.tiers)
+    return [tier_text(last) if last else f"target {name}: no pass has looked at its tiers yet" for name, last in found]
+
+
 def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
     from mirror_sync.domain.job.job import denials
@@ -171,5 +180,5 @@ def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], 
     memory = Memory(statuses, runs, places_of(settings), Pauses(folder).all(), read_tries(folder))
     taken = published.complete(take_inventory(settings.jobs, memory, now))
     inventory = replace(taken, tended=mirror.tended(), ways=mirror.ways().of(settings.jobs))
-    inventory = replace(inventory, notes=(*inventory.notes, *_bounds(settings)))
+    inventory = replace(inventory, notes=(*inventory.notes, *_bounds(settings), *_tiers(settings)))
     return of_jobs(inventory, names) if jobs else inventory
