@@ -18,7 +18,7 @@ from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.ports.store import Stat
 from mirror_sync.ports.tiering import Placed
 from mirror_sync.stores.s3.bucket_store import S3Store
-from mirror_sync.stores.s3.refusals import code_of, store_errors
+from mirror_sync.stores.s3.refusals import code_of, status_of, store_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _STANDARD: Literal["STANDARD"] = "STANDARD"
 _DAYS = 7  # for which a restored copy is kept: until then the next pass makes it the blob itself
 _UNDER_WAY = "RestoreAlreadyInProgress"
+_NOT_OFFERED = (405, 501)
 
 
 class ClassTiers:
@@ -61,22 +62,24 @@ class ClassTiers:
             return True
         if self._class in FROZEN:
             restored = found.get("Restore", "")
-            if 'ongoing-request="false"' not in restored:
-                if not restored:
-                    self._ask(stat.key)
+            if 'ongoing-request="false"' not in restored and (restored or self._asked(stat.key)):
                 return False
         self._move(stat, _STANDARD)
         return True
 
-    def _ask(self, key: str) -> None:
+    def _asked(self, key: str) -> bool:
+        """Whether it has to be waited for: SeaweedFS keeps the word of a class, gives all at once, and restores nothing."""
         place = self._store.place(key)
         with store_errors(place.where, key, "RestoreObject"):
             try:
                 request = {"Days": _DAYS, "GlacierJobParameters": {"Tier": "Standard"}}
                 place.client.restore_object(Bucket=place.bucket, Key=place.name, RestoreRequest=request)  # type: ignore[arg-type]
             except ClientError as error:
+                if status_of(error) in _NOT_OFFERED:
+                    return False
                 if code_of(error) != _UNDER_WAY:
                     raise
+        return True
 
     def _move(self, stat: Stat, storage_class: str) -> None:
         """StoreError where the server then says that it is as it was, or of another size."""

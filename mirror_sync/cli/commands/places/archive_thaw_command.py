@@ -29,8 +29,8 @@ def archive(
 ) -> None:
     """Let files go to the cold tier of a target.
 
-    Files alone go, of 128 KiB or more, and none that another repo needs which stays. Readers have them still, or are told
-    when. A repo that is read again comes back with the next pass. Exit code 1: not all was moved.
+    Files alone go, of 128 KiB or more, and none that another repo needs which stays. Readers have them still, or are
+    told when. A repo that is read again comes back with the next pass. Exit code 1: not all was moved.
     """
     from mirror_sync.cli.output.tier_text import tiers_text
 
