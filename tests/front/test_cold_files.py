@@ -87,8 +87,8 @@ def front(
     return by_nginx(opened.store, told, folder / "nginx")
 
 
-def tiered(at: Target, **said: Any) -> tuple[Target, OpenedTiers]:
-    target = replace(at, tiers=Tiers(timedelta(days=30), ("log",), **said))
+def tiered(main: Target, **said: Any) -> tuple[Target, OpenedTiers]:
+    target = replace(main, tiers=Tiers(timedelta(days=30), ("log",), **said))
     return target, open_tiers(target)
 
 
@@ -137,7 +137,7 @@ def test_what_lies_in_a_cold_folder_is_given_as_ever_by_all_doors(
             assert (beyond.status, beyond.header("Content-Range")) == (416, f"bytes */{len(BODY)}")
             text = mirror.get(f"{published.at}/resolve/{revision}/data.json")
             assert (text.body, (text.header("Content-Type") or "").partition(";")[0]) == (JSON, "application/json")
-        assert mirror.head(f"{published.at}/resolve/main/big.bin").header("Content-Length") == str(len(BODY))
+        assert mirror.head(f"{published.at}/resolve/{commit}/big.bin").header("Content-Length") == str(len(BODY))
         assert mirror.get(f"/blobs/sha256/{digest[:2]}/{digest}").body == BODY
         layer = mirror.get(f"/v2/{published.repo.id.lower()}/blobs/sha256:{digest}")
         assert (layer.status, layer.body, layer.header("Docker-Content-Digest")) == (200, BODY, f"sha256:{digest}")
@@ -159,7 +159,7 @@ def test_who_asks_for_what_is_not_given_at_once_is_told_when_and_it_is_brought_b
     where = {"at": far} if how == "far" else {"storage_class": how}
     target, opened = tiered(DirectoryTarget(tmp_path / "main") if how == "far" else far, **where)
     published = cold(opened)
-    file = f"{published.at}/resolve/main/big.bin"
+    file = f"{published.at}/resolve/{next(iter(published.refs.snapshots))}/big.bin"
     with asking(tmp_path, target, opened) as (desk, daemon), front(kind, target, opened, tmp_path, desk) as mirror:
         assert mirror.head(file).status == 200
         if how == "far" and kind == "serve":  # it reads both places itself
@@ -172,12 +172,13 @@ def test_who_asks_for_what_is_not_given_at_once_is_told_when_and_it_is_brought_b
         assert mirror.get(file).body == BODY
         assert daemon.asked == [published.repo]
         if how == "far":
-            key = blob_key(Sha256.of(BODY))
+            key = blob_key(Sha256.of(JSON))  # which no worker has opened
             assert opened.tiering is not None
+            until((tmp_path / "main" / key).exists)
             (tmp_path / "main" / key).unlink()
             far_store = open_tiers(far).store
             far_store.delete([key])
-            assert mirror.get(file).status == 502, "in neither: that is damage, and no wait"
+            assert mirror.get(file.replace("big.bin", "data.json")).status == 502, "in neither: that is damage"
 
 
 @pytest.mark.parametrize("kind", ["serve", "nginx"])

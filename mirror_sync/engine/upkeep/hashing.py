@@ -26,8 +26,8 @@ Answer = TypeVar("Answer")
 class BlobFinding:
     """What reading a blob of `count` bytes gave. `refused`: the target would not give it, which proves nothing.
 
-    `listing`: the blob is right, and the document that lists it is wrong. `frozen`: it lies where nothing is given before
-    it is restored, as somebody wanted it to.
+    `listing`: the blob is right, and the document that lists it is wrong. `frozen`: it lies where nothing is
+    given before it is restored, as somebody wanted it to.
     """
 
     count: int = 0

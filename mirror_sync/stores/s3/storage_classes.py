@@ -68,7 +68,7 @@ class ClassTiers:
         return True
 
     def _asked(self, key: str) -> bool:
-        """Whether it has to be waited for: SeaweedFS keeps the word of a class, gives all at once, and restores nothing."""
+        """Whether it is waited for: SeaweedFS keeps the word of a class, gives all at once, and restores nothing."""
         place = self._store.place(key)
         with store_errors(place.where, key, "RestoreObject"):
             try:
