@@ -30,7 +30,7 @@ from mirror_sync.state.reads_file import keep_last
 
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
-    from mirror_sync.app.places.tiering import TierTargets
+    from mirror_sync.app.places.tier_targets import TierTargets
 
 _log = Logger()
 

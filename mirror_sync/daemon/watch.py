@@ -33,9 +33,8 @@ from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Disk, Due, Readings, ReplicaFigures
 from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
-from mirror_sync.state.reads_file import last_keep
+from mirror_sync.state.reads_file import last_keep, last_tiers
 from mirror_sync.state.records import RunRecord
-from mirror_sync.state.tiers_file import last_tiers
 from mirror_sync.state.traffic_file import kept_refused, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES_FILE
 

@@ -82,7 +82,7 @@ class TwoPlaces(WrappedStore):
     # ---- as two tiers
 
     def ready(self, *, begun: bool) -> None:
-        """By a small object of ours: an empty folder, where a disk is to be mounted, has none."""
+        """By a small object of ours: an empty folder, where a disk is to be mounted, has none. StoreUnavailable."""
         if self._cold.stat(MARK) is not None:
             return
         if begun:
@@ -98,7 +98,7 @@ class TwoPlaces(WrappedStore):
         return self.store.stat(key) is None and self._cold.stat(key) is not None
 
     def chill(self, stat: Stat, go_on: Callable[[], None]) -> None:
-        """What lies in the cold place is read there, whoever put it: the other copy goes on its word."""
+        """What lies in the cold place is read there, whoever put it: the other copy goes by that. IntegrityError."""
         key, digest = stat.key, _digest_of(stat.key)
         if self._cold.stat(key) is None or _hash_of(self._cold, key, go_on) != digest:
             _copied(self.store, self._cold, self._whole(self.store, stat), go_on)

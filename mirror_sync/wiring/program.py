@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.places.bundles import Bundles
     from mirror_sync.app.places.promoting_replica import Promotion
     from mirror_sync.app.places.replicating import Replicas
-    from mirror_sync.app.places.tiering import TierTargets
+    from mirror_sync.app.places.tier_targets import TierTargets
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -189,7 +189,7 @@ class Mirror:
     @cached_property
     def tiers(self) -> TierTargets:
         """Let files go cold that nobody reads, and bring them back."""
-        from mirror_sync.app.places.tiering import TierTargets
+        from mirror_sync.app.places.tier_targets import TierTargets
 
         return TierTargets(self.settings, self._configured, self._context)
 

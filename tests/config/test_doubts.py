@@ -72,8 +72,8 @@ def test_tiers_say_what_they_are_less_without(tmp_path: Path) -> None:
     told = (one.message for one in settings(text, tmp_path).warnings)
     assert sorted(one for one in told if "may read everything" not in one) == [
         (
-            "files are moved after each prune of the daemon, and there is none: write maintenance: {prune: ...}, or have "
-            "mirror-sync archive --all-due run by a timer"
+            "files are moved after each prune of the daemon, and there is none: write maintenance: {prune: ...}, or "
+            "have mirror-sync archive --all-due run by a timer"
         ),
         (
             "fronts ask the daemon for files that they cannot give at once, and it answers only those that know its "

@@ -111,6 +111,7 @@ def test_the_dashboard_asks_for_metrics_that_exist_and_shows_nearly_all() -> Non
         "mirror_sync_traffic_last_request_timestamp_seconds",
         "mirror_sync_target_keep_let_go_repos",
         "mirror_sync_target_keep_counted_since_timestamp_seconds",
+        "mirror_sync_target_tier_bytes",
         "mirror_sync_last_prune_timestamp_seconds",
         "mirror_sync_last_prune_faults",
         "mirror_sync_front_certificate_expiry_timestamp_seconds",

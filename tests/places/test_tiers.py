@@ -24,7 +24,7 @@ from mirror_sync.engine.places.tier_pass import TieredTarget, TierPass
 from mirror_sync.engine.upkeep.verify import Scope
 from mirror_sync.errors import BlobFrozen
 from mirror_sync.ports.store import Store
-from mirror_sync.state.tiers_file import tier_notes
+from mirror_sync.state.reads_file import tier_notes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.two_places import TwoPlaces
 from mirror_sync.wiring.adapters import open_tiers

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mirror_sync.config.findings import Finding
 from mirror_sync.config.keys.model import File
-from mirror_sync.config.keys.places import BucketPlace
+from mirror_sync.config.keys.place_keys import BucketPlace
 from mirror_sync.config.keys.program_entries import CatalogueEntry, FrontEntry, HttpEntry, OciEntry
 from mirror_sync.domain.job.targets import FROZEN
 

@@ -15,8 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, mode
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys.keep_entry import KeepEntry
 from mirror_sync.config.keys.limit_entries import OnlyText
-from mirror_sync.config.keys.places import BucketPlace, FolderPlace, target_tag
-from mirror_sync.config.keys.tiers_entry import LEAST_QUIET, TiersEntry
+from mirror_sync.config.keys.place_keys import LEAST_QUIET, BucketPlace, FolderPlace, TiersEntry, target_tag
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved

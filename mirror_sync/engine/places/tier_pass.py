@@ -51,7 +51,7 @@ class TieredTarget:
 
 
 @dataclass(slots=True)
-class _Counted:
+class _MovedFiles:
     """What of one repo was moved, or is to be."""
 
     why: str
@@ -67,8 +67,8 @@ class _Counted:
 class _Plan:
     """Repos by which way they go. `down` are the blobs that may."""
 
-    going: dict[Repo, _Counted] = field(default_factory=dict)
-    coming: dict[Repo, _Counted] = field(default_factory=dict)
+    going: dict[Repo, _MovedFiles] = field(default_factory=dict)
+    coming: dict[Repo, _MovedFiles] = field(default_factory=dict)
     down: SpilledMap = field(default_factory=SpilledMap)
 
 
@@ -100,7 +100,7 @@ class TierPass:
 
     def thaw(self, repo: Repo) -> MovedRepo:
         """Bring back all files of one repo, or ask for them. Raises MirrorError."""
-        counted = _Counted("asked for")
+        counted = _MovedFiles("asked for")
         with ThreadPoolExecutor(_AT_ONCE, "tiers") as pool, self._target.lock(repo):
             cold = (one for one in self._files(repo, pool.map) if self._tiering.is_cold(blob_key(one.sha256)))
             self._back(cold, counted, pool.map)
@@ -152,13 +152,13 @@ class TierPass:
 
     def _add(
         self,
-        to: dict[Repo, _Counted],
+        to: dict[Repo, _MovedFiles],
         repo: Repo,
         heat: Heat,
         files: Iterable[MirroredFile],
         down: SpilledMap | None = None,
     ) -> None:
-        counted = _Counted(self._cooling.why(repo, heat))
+        counted = _MovedFiles(self._cooling.why(repo, heat))
         for one in files:
             counted.blobs += 1
             counted.bytes += one.size
@@ -206,7 +206,7 @@ class TierPass:
         with ThreadPoolExecutor(_AT_ONCE, "tiers") as pool:
             for repo, planned in plan.coming.items():
                 with self._locked(repo):
-                    counted = _Counted(planned.why)
+                    counted = _MovedFiles(planned.why)
                     self._back(
                         (one for one in self._files(repo, pool.map) if self._lies(one, _COLD)), counted, pool.map
                     )
@@ -215,7 +215,7 @@ class TierPass:
                 with self._locked(repo):
                     if self._heat(repo, read_refs(self._store, repo)) is not Heat.COLD:
                         continue  # it was published anew meanwhile, or taken down
-                    counted = _Counted(planned.why)
+                    counted = _MovedFiles(planned.why)
                     mine = (one for one in self._files(repo, pool.map) if self._is_due(plan, one))
                     self._each(mine, self._chill, counted, pool.map, cold=True)
                 yield self._tell(repo, Move.ARCHIVED, counted)
@@ -233,7 +233,7 @@ class TierPass:
         self._tiering.chill(_stat_of(file), self._context.go_on)
         return True
 
-    def _back(self, files: Iterable[MirroredFile], counted: _Counted, mapper: Mapper) -> None:
+    def _back(self, files: Iterable[MirroredFile], counted: _MovedFiles, mapper: Mapper) -> None:
         self._each(
             files, lambda file: self._tiering.warm(_stat_of(file), self._context.go_on), counted, mapper, cold=False
         )
@@ -242,7 +242,7 @@ class TierPass:
         self,
         files: Iterable[MirroredFile],
         move: Callable[[MirroredFile], bool],
-        counted: _Counted,
+        counted: _MovedFiles,
         mapper: Mapper,
         *,
         cold: bool,
@@ -271,7 +271,7 @@ class TierPass:
     def _locked(self, repo: Repo) -> AbstractContextManager[object]:
         return self._target.lock(repo)
 
-    def _tell(self, repo: Repo, move: Move, counted: _Counted) -> MovedRepo:
+    def _tell(self, repo: Repo, move: Move, counted: _MovedFiles) -> MovedRepo:
         self._context.tell(
             RepoTiered(self._target.name, repo, move, counted.blobs, counted.bytes, counted.why, counted.waiting)
         )

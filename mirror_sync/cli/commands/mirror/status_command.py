@@ -132,7 +132,7 @@ def _bounds(settings: Settings) -> list[str]:
 def _tiers(settings: Settings) -> list[str]:
     """What lies where in targets that have tiers."""
     from mirror_sync.cli.output.tier_text import tier_text
-    from mirror_sync.state.tiers_file import last_tiers
+    from mirror_sync.state.reads_file import last_tiers
 
     found = ((name, last_tiers(settings.state_dir, name)) for name, one in settings.targets.items() if one.tiers)
     return [tier_text(last) if last else f"target {name}: no pass has looked at its tiers yet" for name, last in found]

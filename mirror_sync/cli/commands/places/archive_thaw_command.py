@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, Target, command, repo_of
-from mirror_sync.config.settings import Settings
 from mirror_sync.errors import UsageError
+
+if TYPE_CHECKING:
+    from mirror_sync.config.settings import Settings
 
 
 @command

@@ -21,7 +21,7 @@ from mirror_sync.engine.published_names import published_as
 from mirror_sync.errors import Interrupted, MirrorError, UsageError
 from mirror_sync.logger import Logger
 from mirror_sync.owners import cause
-from mirror_sync.state.tiers_file import keep_last_tiers, note_begun, note_by_hand, tier_notes
+from mirror_sync.state.reads_file import keep_last_tiers, note_begun, note_by_hand, tier_notes
 
 _log = Logger()
 
