@@ -107,8 +107,7 @@ def cold(opened: OpenedTiers) -> Published:
 
 def of_moto(server: S3Server) -> S3Target:
     where = server.make_bucket()
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    return S3Target(where, server.endpoint_url, server.region, addressing="path", **keys)
+    return S3Target(where, server.endpoint_url, server.region, server.access_key, server.secret_key, addressing="path")
 
 
 def place(kind: str, folder: Path, name: str, request: pytest.FixtureRequest) -> Target:

@@ -70,12 +70,12 @@ class Shelves:
             target = context.targets["main"]
             assert target.tiering is not None
             assert target.tiers is not None
-            tiering = target.tiering
+            tiering, tiers = target.tiering, target.tiers
             if isinstance(tiering, TwoPlaces):
                 tiering = watched(tiering)
                 target = replace(target, store=tiering)
             context = replace(context, reads=lambda _: self.reads)
-            yield TierPass(context, TieredTarget(target, tiering, target.tiers, self.by_hand), self.now)
+            yield TierPass(context, TieredTarget(target, tiering, tiers, self.by_hand), self.now)
 
     def pass_over(self, only: Repo | None = None, *, dry_run: bool = False) -> TierReport:
         with self.opened() as tier_pass:

@@ -271,11 +271,9 @@ def _with_keys(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, ob
             for index, one in enumerate(replicas if isinstance(replicas, list) else ()):
                 if isinstance(one, dict):
                     yield (side, name, "replicas", index), one
-            trail, cold = (side, name), entry
-            for step in ("tiers", "cold", "target"):
-                trail, cold = (*trail, step), _mapping(cold.get(step))
+            cold = _mapping(_mapping(_mapping(entry.get("tiers")).get("cold")).get("target"))
             if cold:
-                yield trail, cold
+                yield (side, name, "tiers", "cold", "target"), cold
 
 
 def _mapping(value: object) -> dict[str, object]:
