@@ -72,6 +72,7 @@ _MEANINGS = {
     "letter.lost": "A message between the daemon and a worker could not be read.",
     "library": "What a library logs; `name` is its logger.",
     "metrics.nothing-remembered": "The history cannot be read: metrics begin at nothing.",
+    "thaw.failed": "What a reader asked a front for lies in a cold tier, and could not be brought back: `reason`.",
     "miss.failed": "What a front asked about a repo that is not mirrored could not be told; readers get 404.",
     "miss.fetching": "A run of a repo begins, since a reader asked for it.",
     "miss.upstream": "An upstream did not say in time what a reader needed to know.",
@@ -79,6 +80,8 @@ _MEANINGS = {
     "pauses.unreadable": "Which jobs are paused cannot be read: none is taken for it.",
     "progress": "Once a minute where no terminal watches; blobs of a `verify`, else repos and files of the runs.",
     "traffic.unusual": "A client of a front did on the last day what it never does; told once.",
+    "tiers.not-written": "What a pass made of a target's tiers is not noted for `status` and metrics; it was done.",
+    "tiers.failed": "A pass over a target's tiers after a prune did not move all that was due: `reason`.",
     "keep.not-written": "What a prune made of a target's bound is not noted for `status` and metrics; it was done.",
     "tending.failed": "A verify or prune that was due could not be done, or a prune found what needs a person; the "
     "next one is at its time.",

@@ -27,6 +27,7 @@
     │   ├── StoreDenied         credentials or permissions
     │   ├── StoreFull           no space, quota
     │   ├── Vanished            it lacks what was published there
+    │   ├── BlobFrozen          it lies in a class that gives nothing before it is restored
     │   ├── NotRecorded         what was about to be done cannot be written into its audit
     │   └── KeyMissing          nothing is stored under that key
     ├── DocumentError           a stored document that cannot be read as one
@@ -237,6 +238,17 @@ class NotRecorded(StoreError):
     """An act that cannot be written into the audit: it was not done."""
 
     code = "not-recorded"
+
+
+class BlobFrozen(StoreError):
+    """The blob is there, in a class of storage that gives no bytes before somebody has had it restored."""
+
+    code = "target-frozen"
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"{where}: it lies in a class of storage that gives nothing before it is restored: mirror-sync thaw REPO"
+        )
 
 
 class KeyMissing(StoreError):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mirror_sync.app.measuring import RegistryReads
 from mirror_sync.domain.job.keep import Keep, ReadTimes
+from mirror_sync.domain.job.targets import Tiers
 from mirror_sync.domain.outcome.traffic import Hit
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
@@ -45,8 +46,8 @@ class CountReads:
     def __init__(self, state_dir: Path, now: Callable[[], datetime], *, reading: bool = False) -> None:
         self._state_dir, self._now, self._reading = state_dir, now, reading
 
-    def __call__(self, target: str, store: Store, keep: Keep) -> ReadTimes:
-        """What is known by now. StoreError."""
+    def __call__(self, target: str, store: Store, keep: Keep | Tiers) -> ReadTimes:
+        """What is known by now, by the logs that a bound or tiers name. StoreError."""
         now, before = self._now().timestamp(), kept_reads(self._state_dir, target)
         mirrored = frozenset(mirrored_repos(store))
         tally = _Tally(mirrored, RegistryReads(store, mirrored).plain, before)

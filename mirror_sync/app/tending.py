@@ -30,6 +30,7 @@ from mirror_sync.state.reads_file import keep_last
 
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
+    from mirror_sync.app.places.tier_targets import TierTargets
 
 _log = Logger()
 
@@ -149,19 +150,33 @@ class TendTargets:
     """What the daemon does to all targets when it is due; the log and the history say what came of it."""
 
     def __init__(
-        self, settings: Settings, verify: VerifyTargets, prune: PruneTargets, catalogues: Callable[[], Catalogues]
+        self,
+        settings: Settings,
+        verify: VerifyTargets,
+        prune: PruneTargets,
+        catalogues: Callable[[], Catalogues],
+        tiers: Callable[[], TierTargets],
     ) -> None:
         self._settings, self._verify, self._prune, self._catalogues = settings, verify, prune, catalogues
+        self._tiers = tiers
 
     def __call__(self, actor: Actor, care: Care) -> None:
         if care is Care.PRUNE:
             for problem in self._prune(actor).problems:
                 _log.error("tending.failed", care=care, reason=problem)
+            self._move_tiers()
             return
         maintenance = self._settings.maintenance
         report = self._verify(actor, Scope(sample=maintenance.sample, rate=maintenance.rate))
         doubted = {fault.target for fault in report.faults if fault.code == Vanished.code}
         self._catalogues().publish_all({job.target for job in self._settings.jobs}, doubted)
+
+    def _move_tiers(self) -> None:
+        """After a prune: what it removed need not be moved. Without a target that has tiers nothing is imported."""
+        if any(target.tiers is not None for target in self._settings.targets.values()):
+            for report in self._tiers().move_due():
+                for fault in report.faults:
+                    _log.error("tiers.failed", target=report.target, reason=fault)
 
 
 def _tell(context: RunContext, care: Care, targets: Iterable[str], faults: Mapping[str, int]) -> None:

@@ -32,6 +32,8 @@ _COMMANDS = {
     "replicate": "places.replicate_command:replicate",
     "rescan": "mirror.rescan_command:rescan",
     "prune": "mirror.prune_command:prune",
+    "archive": "places.archive_thaw_command:archive",
+    "thaw": "places.archive_thaw_command:thaw",
     "channel": "versions.channel_command:channel",
     "promote": "versions.promote_command:promote",
     "tag": "versions.tag_command:tag",

@@ -1,4 +1,4 @@
-"""Where a front of a jobs.yaml finds the daemon that it asks about what is not mirrored."""
+"""Where a front of a jobs.yaml finds the daemon that it asks about what is not mirrored, or lies in a cold tier."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def desk_of(settings: Settings, target: str) -> DeskOptions | None:
     from mirror_sync.front.misses.daemon_desk import DeskOptions
 
     http, secret = settings.http, settings.http.asked_by
-    if http.listen is None or secret is None or not (settings.front.miss != "404" or settings.site.ask.form):
+    asks = settings.front.miss != "404" or settings.site.ask.form or settings.targets[target].tiers is not None
+    if http.listen is None or secret is None or not asks:
         return None
     host = _EVERYWHERE.get(http.listen.host, http.listen.host)
     return DeskOptions(settings.front.miss, target, host, http.listen.port, secret)

@@ -132,9 +132,12 @@ def _settings(file: File, draft: cross_checks.Draft, path: Path, around: Surroun
 def _cached(target: Target, front: FrontEntry) -> Target:
     """With what its objects say to caches, where it is a bucket: as the front's own answers."""
     replicas = tuple(replace(one, at=_cached(one.at, front)) for one in target.replicas)
+    tiers = target.tiers
+    if tiers is not None and tiers.at is not None:
+        tiers = replace(tiers, at=_cached(tiers.at, front))
     if isinstance(target, S3Target):
-        return replace(target, caching=front.caches.caching, replicas=replicas)
-    return replace(target, replicas=replicas)
+        return replace(target, caching=front.caches.caching, replicas=replicas, tiers=tiers)
+    return replace(target, replicas=replicas, tiers=tiers)
 
 
 def _faults(found: Iterable[Finding], document: YamlDocument, secrets: Iterable[str]) -> tuple[Fault, ...]:

@@ -18,7 +18,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from mirror_sync.config.edited_files import alone_at, replace_file
-from mirror_sync.config.keys.endpoints import BucketPlace, FolderPlace
+from mirror_sync.config.keys.place_keys import BucketPlace, FolderPlace
 from mirror_sync.errors import UsageError
 
 _PLACE = frozenset(FolderPlace.model_fields) | frozenset(BucketPlace.model_fields)

@@ -84,7 +84,7 @@ def ask_role(folder: Path) -> str:
 
 def _asked(folder: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        answer = _told(folder, request, _PATIENCE)
+        answer: dict[str, Any] = _told(folder, request, _PATIENCE)
     except (FileNotFoundError, ConnectionRefusedError):
         raise ConnectionError(f"no daemon runs with state_dir {folder}; start one with mirror-sync daemon") from None
     except (OSError, ValueError) as error:

@@ -32,9 +32,11 @@ from mirror_sync.app.wishing import WantedVerdict
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.daemon.webhook import TokenBucket
 from mirror_sync.domain.access.rights import AccessRules, Sight
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.upstreams import HubUpstream, Timeouts
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoState, RepoStatus, RunReport
+from mirror_sync.domain.outcome.tier_report import MovedRepo
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.domain.url import Url
@@ -42,7 +44,7 @@ from mirror_sync.errors import Disabled, Gated, MirrorError, NotFoundOrPrivate, 
 from mirror_sync.front.hub.desk_answer import DeskAnswer
 from mirror_sync.front.hub.protocol import FIELDS
 from mirror_sync.front.misses.daemon_desk import SECRET
-from mirror_sync.front.misses.missed import IN_MODES, MODES
+from mirror_sync.front.misses.missed import COLD, COLD_AGAIN, IN_MODES, MODES
 from mirror_sync.front.protocols.s3_addresses import PRESIGNED
 from mirror_sync.logger import Logger
 from mirror_sync.net.transport import Transport
@@ -62,6 +64,7 @@ _LOST = 3600.0  # seconds after which a run of which no end was told is forgotte
 _MOST_FETCHES, _MOST_OF_ONE = 16, 8  # repos that are on their way because somebody asked, and because one did
 _SOON_KNOWN = 5.0  # seconds for which is believed what a run of others has decided
 _AGAIN, _SOON = "10", "2"  # seconds after which a client asks again
+_SOMEWHAT = "60"  # and after which what is copied from a cold place may be there
 _CAME = 10.0  # seconds in which a front may not have seen yet what is published
 _HOPS = 3
 _SAID_NOTHING = DeskAnswer(404, "")
@@ -70,6 +73,9 @@ _COMMIT, _TAG = re.compile(r"[0-9a-f]{40}"), re.compile(r"[!-~]{1,1024}")
 _SIZE, _CODE = re.compile(r"[0-9]{1,19}"), re.compile(r"[A-Za-z]{1,64}")
 # What an upstream says of a file that readers are told; nothing that a front could not send on.
 _TOLD = {"X-Repo-Commit": _COMMIT, "ETag": _TAG, "X-Linked-Size": _SIZE, "X-Linked-Etag": _TAG}
+_BLOB = re.compile(
+    r"/blobs/sha256/[0-9a-f]{2}/([0-9a-f]{64})"
+)  # in the place of an address, of which a front is not sure
 _PINNABLE = re.compile(rf"(?P<before>/{FIELDS['place']}{FIELDS['id']}/resolve/)(?:{FIELDS['rev']})(?P<path>/.*)")
 _PAGE = re.compile(r"https?://[^/]+/+(?:(?P<kinds>datasets|spaces|kernels)/)?(?P<id>[^/?#]+/[^/?#]+)")
 _CAME_WITH = (RepoOutcome.PUBLISHED, RepoOutcome.UNCHANGED)
@@ -93,6 +99,14 @@ class AskedMirror(Protocol):
 
     def note_asked(self, target: str, repo: Repo) -> None:
         """A reader asks for it: if it was let go of, runs bring it again."""
+        ...
+
+    def is_cold(self, target: str, digest: Sha256) -> bool:
+        """Whether a blob lies in the cold tier of a target alone. MirrorError."""
+        ...
+
+    def thaw(self, target: str, repo: Repo) -> MovedRepo:
+        """Bring back what lies there of a repo. MirrorError, OSError."""
         ...
 
     def is_taken_down(self, target: str, repo: Repo) -> bool:
@@ -215,9 +229,13 @@ class MissDesk:
     _decided: _Remembered[str, frozenset[tuple[str, str]]] = field(init=False)
     _looks: _Remembered[tuple[str, Repo], WantedVerdict | None] = field(init=False)
     _open: _Remembered[tuple[str, Repo], bool] = field(init=False)
+    _thaws: _Remembered[tuple[str, Repo], bool] = field(init=False)
+    _thawing: set[tuple[str, Repo]] = field(default_factory=set)
+    _warming: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "thaw"))
 
     def __post_init__(self) -> None:
         self._looks, self._open = _Remembered(_FRESH, self.clock), _Remembered(_FRESH, self.clock)
+        self._thaws = _Remembered(_REST, self.clock)
         self._decided = _Remembered(_SOON_KNOWN, self.clock)
         self._notes = _Allowance((1.0, 100), (10.0, 300), self.clock)
         self._names = _Allowance((1.0, 60), (5.0, 300), self.clock)
@@ -248,6 +266,8 @@ class MissDesk:
     def answer(self, asked: MissQuestion) -> DeskAnswer:
         """What the front shall say. Raises MirrorError, OSError where it cannot be told."""
         current = self._current
+        if asked.what == "thaw":
+            return _SAID_NOTHING if current is None else self._thawed(current[0], current[1], asked)
         try:
             repo = asked.repo
         except ValueError:
@@ -427,6 +447,38 @@ class MissDesk:
             return True
         found = self._look(mirror, asked, repo)
         return found is not None and not found.closed
+
+    # ---- brought back because somebody asks
+
+    def _thawed(self, settings: Settings, mirror: AskedMirror, asked: MissQuestion) -> DeskAnswer:
+        """Of a file that is published, and that this reader may have; nothing of one that lies in no cold tier."""
+        target = settings.targets.get(asked.target)
+        tiers, blob = None if target is None else target.tiers, _BLOB.fullmatch(asked.at)
+        if tiers is None or (blob is not None and not mirror.is_cold(asked.target, Sha256(blob[1]))):
+            return _SAID_NOTHING
+        try:
+            repo = asked.repo if tiers.warm_back else None
+        except ValueError:  # it was asked for by its digest alone
+            repo = None
+        if repo is None:
+            return DeskAnswer(503, f"{COLD}; {how_to_ask(settings)}", {"Retry-After": COLD_AGAIN})
+        with self._lock:
+            if self._thaws.get((asked.target, repo)) is None and len(self._thawing) < _MOST_FETCHES:
+                self._thaws.put((asked.target, repo), True)
+                self._thawing.add((asked.target, repo))
+                self._warming.submit(self._thaw, mirror, asked.target, repo)
+        if tiers.restores:
+            return DeskAnswer(503, f"{COLD}; it is being restored, which takes hours", {"Retry-After": COLD_AGAIN})
+        return DeskAnswer(503, f"{COLD}; it is being brought back", {"Retry-After": _SOMEWHAT})
+
+    def _thaw(self, mirror: AskedMirror, target: str, repo: Repo) -> None:
+        try:
+            mirror.thaw(target, repo)
+        except (MirrorError, OSError) as error:
+            _log.warning("thaw.failed", target=target, repo=str(repo), reason=str(error))
+        finally:
+            with self._lock:
+                self._thawing.discard((target, repo))
 
     # ---- what both need
 

@@ -12,10 +12,12 @@ from mirror_sync.app.wishing import WantedVerdict
 from mirror_sync.daemon.requests import RequestQueue, RequestState, Slot, Started, passed_over
 from mirror_sync.daemon.watch import WatchedMirror
 from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.nearest import did_you_mean, jobs_instead
 from mirror_sync.domain.outcome.events import Care, Observer, RunAborted
 from mirror_sync.domain.outcome.report import RunReport
+from mirror_sync.domain.outcome.tier_report import MovedRepo
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import MirrorError, UsageError
 from mirror_sync.logger import Logger
@@ -61,6 +63,14 @@ class Syncs(WatchedMirror, Protocol):
 
     def is_taken_down(self, target: str, repo: Repo) -> bool:
         """Whether a person has taken a repo down. StoreError, DocumentError."""
+        ...
+
+    def is_cold(self, target: str, digest: Sha256) -> bool:
+        """Whether a blob lies in the cold tier of a target alone. StoreError."""
+        ...
+
+    def thaw(self, target: str, repo: Repo) -> MovedRepo:
+        """Bring back what lies there of a repo. MirrorError, OSError."""
         ...
 
     def sweep(self) -> None:

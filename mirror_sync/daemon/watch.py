@@ -35,7 +35,7 @@ from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Disk, Due, LeaseFigures, Readings, ReplicaFigures
 from mirror_sync.owners import is_there, state_hindrance
 from mirror_sync.state.pauses import Pauses
-from mirror_sync.state.reads_file import last_keep
+from mirror_sync.state.reads_file import last_keep, last_tiers
 from mirror_sync.state.records import RunRecord
 from mirror_sync.state.traffic_file import kept_refused, kept_unusual
 from mirror_sync.state.wishes import FILE as WISHES_FILE
@@ -145,8 +145,8 @@ class DaemonWatch:
         ends = _certificate_ends(self._current[0])
         settings, mirror = self._current
         more = mirror.speeds(), _replicas(*self._current), _wished(settings, mirror), keeps_of(settings)
-        front = self._front.figures
-        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more, self._standing(), front)
+        shared = self._standing(), self._front.figures, tiers_of(settings)
+        return Readings(self._jobs(), budgets, disks, self.pulse.age, *known, ends, *more, *shared)
 
     def _standing(self) -> dict[str, LeaseFigures]:
         if self._lease is None:
@@ -286,6 +286,12 @@ def keeps_of(settings: Settings) -> dict[str, dict[str, float]]:
             if kept["since"] is not None:
                 found[name]["since"] = datetime.fromisoformat(kept["since"]).timestamp()
     return found
+
+
+def tiers_of(settings: Settings) -> dict[str, dict[str, float]]:
+    """The bytes in each tier of targets that have some, as the last pass left them."""
+    found = {name: last_tiers(settings.state_dir, name) for name, one in settings.targets.items() if one.tiers}
+    return {name: {tier: float(last[tier]) for tier in ("warm", "cold")} for name, last in found.items() if last}
 
 
 def overdue(job: Job, state: JobFigures, now: float, elsewhere: float = 0.0) -> float:

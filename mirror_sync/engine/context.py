@@ -17,6 +17,7 @@ from mirror_sync.domain.freshness import LastCheck
 from mirror_sync.domain.job.bandwidth import Portion
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.keep import Keep, ReadTimes
+from mirror_sync.domain.job.targets import Tiers
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.outcome.report import RepoReport
 from mirror_sync.domain.outcome.traffic import WantedRepo
@@ -34,6 +35,7 @@ from mirror_sync.ports.audit import Audit, NoAudit
 from mirror_sync.ports.memory import ContentIndex, NoNotes, NoReadCache, ReadCache, UploadNotes
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Store
+from mirror_sync.ports.tiering import Tiering
 
 _PROPAGATION = 60.0  # seconds
 _MEMORY = 160 * 1024 * 1024  # bytes
@@ -86,7 +88,8 @@ class Target:
     `grace`: a blob that nothing refers to is spared by prunes for so long after it was written. All machines that
     write to a target must agree on it. `single_flight` is what the jobs of this process bring there, `room` what
     that needs, `refill` how far they have filled the index. `audit`: where it is written what is done there; `seal`:
-    what is done with a refs.json before it is put. `keep` bounds what it holds.
+    what is done with a refs.json before it is put. `keep` bounds what it holds. `tiers`: when its files go cold,
+    which `tiering` does; None for both where they never do.
     """
 
     name: str
@@ -102,6 +105,8 @@ class Target:
     room: Room = field(default_factory=Room, repr=False, compare=False)
     refill: Refill = field(default_factory=Refill, repr=False, compare=False)
     keep: Keep | None = None
+    tiers: Tiers | None = None
+    tiering: Tiering | None = field(default=None, repr=False, compare=False)
     withheld: Withheld = field(default_factory=Withheld, repr=False, compare=False)
     refs_lock: Callable[[Repo], AbstractContextManager[object]] = field(
         default_factory=RepoLocks, repr=False, compare=False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mirror_sync.domain.job.job import Job
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mirror_sync.ports.memory import ReadCache
     from mirror_sync.ports.source import Source
     from mirror_sync.ports.store import Store
+    from mirror_sync.ports.tiering import Tiering
     from mirror_sync.sources.hub.budget import Budgets
     from mirror_sync.sources.hub.webhooks import Webhooks
     from mirror_sync.sources.mirror.mirror_source import Check
@@ -44,6 +45,39 @@ def connections_of(jobs: Iterable[Job]) -> int:
     return max(_CONNECTIONS, sum(job.workers + MOST + REPOS_AT_ONCE for job in jobs))
 
 
+class OpenedTiers(NamedTuple):
+    """A target's store, and what moves its blobs between its tiers; None where it has one."""
+
+    store: Store
+    tiering: Tiering | None
+
+
+def open_tiers(
+    target: Target,
+    connections: int = _CONNECTIONS,
+    *,
+    unsigned: bool = False,
+    learn: Callable[[Iterable[str]], None] = lambda _: None,
+) -> OpenedTiers:
+    """The adapter for a target, over all the places where its blobs lie. See `open_store`."""
+    tiers = target.tiers
+    if tiers is not None and tiers.at is not None:
+        from mirror_sync.stores.two_places import TwoPlaces
+
+        warm = _one_place(target, connections, learn, unsigned=unsigned)
+        both = TwoPlaces(warm, _one_place(tiers.at, connections, learn))
+        return OpenedTiers(both, both)
+    store = _one_place(target, connections, learn, unsigned=unsigned)
+    if tiers is None:
+        return OpenedTiers(store, None)
+    from mirror_sync.stores.s3.bucket_store import S3Store
+    from mirror_sync.stores.s3.storage_classes import ClassTiers
+
+    if not isinstance(store, S3Store):
+        raise TypeError("a class of storage is of a bucket")  # jobs.yaml was checked
+    return OpenedTiers(store, ClassTiers(store, tiers.storage_class))
+
+
 def open_store(
     target: Target,
     connections: int = _CONNECTIONS,
@@ -55,6 +89,12 @@ def open_store(
 
     `learn` is told the keys that boto3 finds and renews by itself.
     """
+    return open_tiers(target, connections, unsigned=unsigned, learn=learn).store
+
+
+def _one_place(
+    target: Target, connections: int, learn: Callable[[Iterable[str]], None], *, unsigned: bool = False
+) -> Store:
     if isinstance(target, DirectoryTarget):
         from mirror_sync.stores.directory.directory_store import DirectoryStore
 

@@ -44,7 +44,7 @@ from mirror_sync.state.audit_journal import AuditJournal, audit_folder
 from mirror_sync.state.locks import acquired, locks_of
 from mirror_sync.state.target_memory import SqliteIndex, SqliteNotes, SqliteReadCache, mirror_memory, replica_memory
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
-from mirror_sync.wiring.adapters import OfMirrors, connections_of, open_source, open_store
+from mirror_sync.wiring.adapters import OfMirrors, connections_of, open_source, open_store, open_tiers
 from mirror_sync.wiring.stages import fingerprint_of, inspecting, keys_of, seal_of, segment_signer_of, stages_of
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ class Assembly:
     def _target(self, name: str, target: DirectoryTarget | S3Target, tell: Observer) -> Target:
         state = self._settings.state_dir
         jobs = (job for job in self._settings.jobs if job.target == name)
-        place, store = place_of(target), open_store(target, connections_of(jobs), learn=self._learn)
+        place, opened = place_of(target), open_tiers(target, connections_of(jobs), learn=self._learn)
+        store = opened.store
         audit: Audit = NoAudit() if self._reading else self._audit(name, place, store, tell)
         return Target(
             name=name,
@@ -168,6 +169,8 @@ class Assembly:
             read_cache=SqliteReadCache(state / "looks.db", place, reading=self._reading),
             audit=audit,
             keep=target.keep,
+            tiers=target.tiers,
+            tiering=opened.tiering,
         )
 
     def replicated(self, main: Target, replica: Replica) -> Replicated:
@@ -190,12 +193,13 @@ class Assembly:
         return Replicated(main, of_replica, memory, replica.name, fronted=replica.front is not None)
 
     def _reads(self, target: Target) -> ReadTimes:
-        if target.keep is None:
+        counted = target.keep or target.tiers
+        if counted is None:
             return ReadTimes()
         from mirror_sync.app.reading import CountReads  # it knows the doors of fronts, which others do not need
 
         now = partial(datetime.now, UTC)
-        return CountReads(self._settings.state_dir, now, reading=self._reading)(target.name, target.store, target.keep)
+        return CountReads(self._settings.state_dir, now, reading=self._reading)(target.name, target.store, counted)
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
         from mirror_sync.app.this_machine import (

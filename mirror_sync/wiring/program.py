@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mirror_sync.app.places.bundles import Bundles
     from mirror_sync.app.places.promoting_replica import Promotion
     from mirror_sync.app.places.replicating import Replicas
+    from mirror_sync.app.places.tier_targets import TierTargets
     from mirror_sync.app.syncing import PlanJobs, SyncJobs
     from mirror_sync.app.tending import PruneTargets, TendTargets, VerifyTargets
     from mirror_sync.app.trust.auditing import AuditTrail
@@ -52,10 +53,12 @@ if TYPE_CHECKING:
     from mirror_sync.domain.audit_record import Actor
     from mirror_sync.domain.content.difference import Difference
     from mirror_sync.domain.content.upstream import BudgetState
+    from mirror_sync.domain.digest import Sha256
     from mirror_sync.domain.job.job import Job
     from mirror_sync.domain.job.way_gauge import WayPace
     from mirror_sync.domain.outcome.report import RunReport
     from mirror_sync.domain.outcome.rescan_report import RescanReport
+    from mirror_sync.domain.outcome.tier_report import MovedRepo
     from mirror_sync.engine.context import RunContext
     from mirror_sync.engine.places.replica_pass import Replicated
     from mirror_sync.observe.notify.hook_delivery import HookDelivery
@@ -181,7 +184,22 @@ class Mirror:
         """Do what is due to targets."""
         from mirror_sync.app.tending import TendTargets
 
-        return TendTargets(self.settings, self.verify, self.prune, self._catalogues)
+        return TendTargets(self.settings, self.verify, self.prune, self._catalogues, lambda: self.tiers)
+
+    @cached_property
+    def tiers(self) -> TierTargets:
+        """Let files go cold that nobody reads, and bring them back."""
+        from mirror_sync.app.places.tier_targets import TierTargets
+
+        return TierTargets(self.settings, self._configured, self._context)
+
+    def thaw(self, target: str, repo: Repo) -> MovedRepo:
+        """A reader asks a front for a repo whose files lie in the cold tier. See `TierTargets.thaw`."""
+        return self.tiers.thaw(target, repo)
+
+    def is_cold(self, target: str, digest: Sha256) -> bool:
+        """Whether a blob lies in the cold tier of a target alone. StoreError."""
+        return self.tiers.is_cold(target, digest)
 
     @cached_property
     def taking_down(self) -> TakeDownRepo:

@@ -39,11 +39,11 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 126, 360),
     ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 150, 470),
-    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 188, 540),
+    ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 192, 540),
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 273, 610),
     ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 303, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 317, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 320, 690)
 
 
 @pytest.fixture

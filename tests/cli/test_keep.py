@@ -27,7 +27,7 @@ jobs:
 """
 
 
-def _at_present(lines: list[str]) -> str:
+def at_present(lines: list[str]) -> str:
     """The same lines, as if NOW were now."""
     late, told = datetime.now(UTC) - NOW, [json.loads(one) for one in lines]
     at = [(datetime.fromisoformat(one["time"]) + late).isoformat() for one in told]
@@ -46,7 +46,7 @@ def edge(tmp_path: Path) -> Program:
         os.utime(path, (time.time() - 100 * 86_400,) * 2)
     reads = [line(hours, f"/acme/{name}/resolve/main/weights") for name, hours in (("a", 20), ("b", 240), ("c", 22))]
     (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/access.log.1").write_text(_at_present([*silence(300), *reads]))
+    (tmp_path / "logs/access.log.1").write_text(at_present([*silence(300), *reads]))
     return program
 
 

@@ -66,6 +66,23 @@ def test_a_bound_is_told_where_nobody_can_know_here_what_is_read(tmp_path: Path)
     assert not any("on this machine" in one.message for one in settings(text, tmp_path).warnings)
 
 
+def test_tiers_say_what_they_are_less_without(tmp_path: Path) -> None:
+    tiers = "tiers: {logs: [log*], cold: {after_unread: 30d, target: {url: 's3://archive'}}}"
+    text = f"{UPSTREAMS}targets: {{t: {{url: ./t, {tiers}}}}}\n{LICENSES}{JOBS}"
+    told = (one.message for one in settings(text, tmp_path).warnings)
+    assert sorted(one for one in told if "may read everything" not in one) == [
+        (
+            "files are moved after each prune of the daemon, and there is none: write maintenance: {prune: ...}, or "
+            "have mirror-sync archive --all-due run by a timer"
+        ),
+        (
+            "fronts ask the daemon for files that they cannot give at once, and it answers only those that know its "
+            'secret; write http: {front_secret: "${FRONT_SECRET}"}'
+        ),
+        f"there is no {tmp_path}/log* on this machine: nothing goes cold here by itself",
+    ]
+
+
 @pytest.mark.parametrize("url", ["./mirror", "../mirror", "/srv/mirror", "file:mirror", "file:///srv/m", "s3://bucket"])
 def test_a_target_that_says_what_it_is_gives_no_doubt(url: str) -> None:
     assert warnings(f"{UPSTREAMS}targets: {{t: {{url: '{url}'}}}}\n{LICENSES}{JOBS}") == []

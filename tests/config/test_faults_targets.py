@@ -32,7 +32,7 @@ TARGET_FAULTS = [
     ),
     (
         "{url: x, regon: y}",
-        "24: targets.it.regon: this key is not known; the keys here are keep, replicas, grace and url",
+        "24: targets.it.regon: this key is not known; the keys here are keep, tiers, replicas, grace and url",
     ),
     (
         "{url: x, keep: {bytes: 1GB}}",
@@ -54,6 +54,36 @@ TARGET_FAULTS = [
     (
         "{url: x, keep: {bytes: 1GB, logs: [a], quiet: 8d}}",
         "30: targets.it.keep: quiet is to be 10m at least, and less than unread",
+    ),
+    (
+        "{url: x, tiers: {cold: {after_unread: 30d, target: {url: y}}}}",
+        '15: targets.it: tiers wants the logs of all fronts: write logs: ["/var/log/mirror-front/access.log*"]',
+    ),
+    (
+        "{url: x, tiers: {logs: [a], cold: {after_unread: 30d, class: GLACIER}}}",
+        "15: targets.it: class of tiers is for s3:// targets; write target: {url: file:///mnt/archive}",
+    ),
+    (
+        "{url: 's3://bucket', tiers: {logs: [a], cold: {after_unread: 30d, class: STANDARD}}}",
+        (
+            "88: targets.it.tiers.cold.class: "
+            "'STANDARD' is no colder class of storage; write GLACIER_IR, STANDARD_IA, GLACIER, ..."
+        ),
+    ),
+    (
+        "{url: 's3://bucket', tiers: {logs: [a], cold: {after_unread: 30d}}}",
+        (
+            "61: targets.it.tiers.cold: "
+            "wants one of class and target: write class: GLACIER_IR, or target: {url: file:///mnt/archive}"
+        ),
+    ),
+    (
+        "{url: x, tiers: {logs: [a], cold: {after_unread: 1h, target: {url: y}}}}",
+        "49: targets.it.tiers.cold: after_unread is less than a day; write 1d or more",
+    ),
+    (
+        "{url: x, keep: {bytes: 1GB, logs: [a]}, tiers: {logs: [a], cold: {after_unread: 30d, target: {url: y}}}}",
+        "15: targets.it: tiers counts by the logs and quiet of keep; remove logs of tiers",
     ),
     ("{url: 's3://bucket', regon: y}", "36: targets.it.regon: this key is not known; did you mean region?"),
     ("{url: 's3://bucket', region: a b}", "44: targets.it.region: 'a b' must be one word"),

@@ -196,6 +196,7 @@ def _told() -> CollectorRegistry:
         unusual={("target", "sweep"): 1},
         counted={"target": 1.0},
         keeps={"target": {"limit": 1.0, "left": 1.0, "repos": 1.0, "since": 1.0}},
+        tiers={"target": {"warm": 1.0, "cold": 1.0}},
         hindrance="",
         certificate_ends=1.0,
         wishes={"t": 1},

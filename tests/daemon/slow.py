@@ -15,10 +15,12 @@ from mirror_sync.config.settings import Settings
 from mirror_sync.daemon.service import run_daemon
 from mirror_sync.domain.audit_record import Actor
 from mirror_sync.domain.content.upstream import BudgetState
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.way_gauge import WayPace
 from mirror_sync.domain.outcome.events import Care, Tended
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.outcome.report import RepoStatus, RunReport
+from mirror_sync.domain.outcome.tier_report import MovedRepo
 from mirror_sync.domain.repo import Repo
 from mirror_sync.observe.log.log import LineWriter, LogStyle, start_log
 from mirror_sync.observe.redaction import Redaction
@@ -62,6 +64,12 @@ class SlowMirror:
 
     def note_asked(self, target: str, repo: Repo) -> None:
         """Nothing was let go of."""
+
+    def is_cold(self, target: str, digest: Sha256) -> bool:
+        return False
+
+    def thaw(self, target: str, repo: Repo) -> MovedRepo:
+        raise NotImplementedError
 
     def is_taken_down(self, target: str, repo: Repo) -> bool:
         return False

@@ -117,6 +117,7 @@ def test_the_dashboards_ask_for_metrics_that_exist_and_show_nearly_all() -> None
         "mirror_sync_job_last_end_duration_seconds",
         "mirror_sync_config_last_reload_success_timestamp_seconds",
         "mirror_sync_target_keep_counted_since_timestamp_seconds",
+        "mirror_sync_target_tier_bytes",
     }
 
 

@@ -25,6 +25,8 @@ def verify_text(report: VerifyReport, page: TextLayout) -> str:
         parts.append("Went on where an interrupted verify had stopped; its part is counted in.")
     if report.sampled < 1:
         parts.append(f"A sample of {100 * report.sampled:.4g}%: {counted(report.skipped, 'blob')} left out.")
+    if report.frozen:
+        parts.append(f"{counted(report.frozen, 'blob')} in a class of storage that gives nothing at once: not read.")
     parts.append(page.sentence(f"Verified {_seen(report)}: {_verdict(report)}."))
     if vanished := sum(fault.code == Vanished.code for fault in report.faults):
         gone = counted(vanished, "repo is gone", "repos are gone")

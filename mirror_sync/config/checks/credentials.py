@@ -112,15 +112,20 @@ def ways(file: File, settings: Settings) -> Iterator[Finding]:
 
 
 def _ways_to_targets(settings: Settings) -> Iterator[Finding]:
-    """And to their replicas, and to what is pushed into."""
+    """And to their replicas and cold tiers, and to what is pushed into."""
     places = [(("targets", name), target) for name, target in settings.targets.items()]
     replicas = [
         (("targets", name, "replicas", at), one.at)
         for name, target in settings.targets.items()
         for at, one in enumerate(target.replicas)
     ]
+    cold = [
+        (("targets", name, "tiers", "cold", "target"), target.tiers.at)
+        for name, target in settings.targets.items()
+        if target.tiers is not None
+    ]
     pushed = [(("upstreams", name), upstream.pushed_into) for name, upstream in settings.upstreams.items()]
-    for trail, place in (*places, *replicas, *pushed):
+    for trail, place in (*places, *replicas, *cold, *pushed):
         if isinstance(place, S3Target) and _is_open(place.endpoint_url or ""):
             yield Finding((*trail, "endpoint_url"), _SIGNED_IN_PLAIN)
 
@@ -258,7 +263,7 @@ def _entries(tree: Mapping[str, object], side: str) -> Iterator[tuple[str, dict[
 
 
 def _with_keys(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, object]]]:
-    """Each target, replica and upstream: all may have the keys of a bucket."""
+    """Each target, replica, cold tier and upstream: all may have the keys of a bucket."""
     for side in ("targets", "upstreams"):
         for name, entry in _entries(tree, side):
             yield (side, name), entry
@@ -266,6 +271,14 @@ def _with_keys(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, ob
             for index, one in enumerate(replicas if isinstance(replicas, list) else ()):
                 if isinstance(one, dict):
                     yield (side, name, "replicas", index), one
+            cold = _mapping(_mapping(_mapping(entry.get("tiers")).get("cold")).get("target"))
+            if cold:
+                yield (side, name, "tiers", "cold", "target"), cold
+
+
+def _mapping(value: object) -> dict[str, object]:
+    """Empty for what is none."""
+    return value if isinstance(value, dict) else {}
 
 
 def _with_tokens(tree: Mapping[str, object]) -> Iterator[tuple[Trail, dict[str, object]]]:

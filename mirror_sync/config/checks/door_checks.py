@@ -8,8 +8,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from mirror_sync.config.findings import Finding, quoted
 from mirror_sync.config.keys.model import File
+from mirror_sync.config.keys.place_keys import BucketPlace
 from mirror_sync.config.keys.program_entries import CatalogueEntry, FrontEntry, HttpEntry, OciEntry
 from mirror_sync.config.keys.values.scalars import FrontUrl
+from mirror_sync.domain.job.targets import FROZEN
 
 _ADDRESS: TypeAdapter[str | None] = TypeAdapter(FrontUrl | None)
 
@@ -75,6 +77,7 @@ def _miss_faults(tree: Mapping[str, object], front: FrontEntry) -> Iterator[Find
 def door_doubts(file: File) -> Iterator[Finding]:
     """What an open door can be without, and is less then."""
     front = file.front
+    yield from _tier_doubts(file)
     if front.torrents and front.torrent_options.trackers and not file.site.enabled:
         says = "the list of torrents for trackers (/-/torrents/whitelist) is made with the catalogue, which is off"
         yield Finding(("front", "torrents"), says)
@@ -84,3 +87,18 @@ def door_doubts(file: File) -> Iterator[Finding]:
     if "images" in front.doors and isinstance(front.oci, OciEntry) and "layers" not in front.oci.model_fields_set:
         message = 'serve gives images, and an nginx has no layer of them, so that it gives none: write layers: "" where'
         yield Finding(("front", "oci", "images"), f"{message} that is meant, else the address of a serve behind it")
+
+
+def _tier_doubts(file: File) -> Iterator[Finding]:
+    """What moves files between tiers, or has them restored, is the daemon."""
+    for name, entry in file.targets.items():
+        if entry.tiers is None:
+            continue
+        trail, cold = ("targets", name, "tiers"), entry.tiers.cold
+        if file.maintenance.prune is None:
+            says = "files are moved after each prune of the daemon, and there is none: write maintenance: {prune: ...}"
+            yield Finding(trail, f"{says}, or have mirror-sync archive --all-due run by a timer")
+        waits = cold.storage_class in FROZEN or isinstance(cold.target, BucketPlace)
+        if waits and entry.tiers.warm_back == "on-demand" and file.http.asked_by is None:
+            who = "fronts ask the daemon for files that they cannot give at once, and it answers only those that know"
+            yield Finding((*trail, "warm_back"), f'{who} its secret; write http: {{front_secret: "${{FRONT_SECRET}}"}}')

@@ -42,6 +42,7 @@ def faults(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
         first.setdefault(place, name)
     yield from _doubled_upstreams(tree, base, first)
     yield from _doubled_replicas(tree, base, first)
+    yield from _doubled_tiers(tree, base, first)
 
 
 def _doubled_upstreams(tree: Mapping[str, object], base: Path, known: dict[str, str]) -> Iterator[Finding]:
@@ -91,6 +92,19 @@ def _nested(target: Target, replica: Target) -> tuple[str, str] | None:
     return None
 
 
+def _doubled_tiers(tree: Mapping[str, object], base: Path, known: dict[str, str]) -> Iterator[Finding]:
+    """Cold tiers in places that are known by now: nothing names what is cold there, and a prune would remove it."""
+    for name, target in _targets(tree.get("targets"), base):
+        if target.tiers is None or target.tiers.at is None:
+            continue
+        place = place_of(target.tiers.at)
+        if place in known:
+            what = f"it is the place of {quoted(known[place])}, {quoted(place)}, too"
+            trail = ("targets", name, "tiers", "cold", "target")
+            yield Finding(trail, f"{what}; a cold tier has a place of its own")
+        known.setdefault(place, f"the cold tier of {name}")
+
+
 def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
     """Targets that are folders, and look as if a scheme was forgotten: the name of a bucket would make a folder."""
     targets = tree.get("targets")
@@ -104,18 +118,18 @@ def doubts(tree: Mapping[str, object], base: Path) -> Iterator[Finding]:
 
 
 def uncounted(targets: Mapping[str, Target], *, by_digest: bool) -> Iterator[Finding]:
-    """Targets with a bound of which it cannot be known here who reads them, so that nothing is ever let go of."""
+    """Targets with a bound, or tiers, of which it cannot be known here who reads them, so that nothing ever goes."""
     for name, target in targets.items():
-        trail = ("targets", name, "keep")
-        for pattern in () if target.keep is None else target.keep.logs:
+        counted = target.keep or target.tiers
+        trail = ("targets", name, "tiers" if target.keep is None else "keep")
+        nothing = "no prune lets anything go here" if target.keep is not None else "nothing goes cold here by itself"
+        for pattern in () if counted is None else counted.logs:
             found = glob(pattern)  # noqa: PTH207  of an absolute pattern
             if not found:
-                yield Finding(
-                    (*trail, "logs"), f"there is no {plain(pattern)} on this machine: no prune lets anything go here"
-                )
+                yield Finding((*trail, "logs"), f"there is no {plain(pattern)} on this machine: {nothing}")
             elif not any(os.access(path, os.R_OK) for path in found):
-                yield Finding((*trail, "logs"), f"{plain(pattern)} cannot be read: no prune lets anything go here")
-        if target.keep is not None and by_digest:
+                yield Finding((*trail, "logs"), f"{plain(pattern)} cannot be read: {nothing}")
+        if counted is not None and by_digest:
             said = "what front: {by_digest} gives is of no repo: after each such read counting begins anew"
             yield Finding(trail, said)
 

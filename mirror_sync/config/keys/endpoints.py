@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, mode
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
 from mirror_sync.config.keys.keep_entry import KeepEntry
 from mirror_sync.config.keys.limit_entries import OnlyText
+from mirror_sync.config.keys.place_keys import LEAST_QUIET, BucketPlace, FolderPlace, TiersEntry, target_tag
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
@@ -479,94 +480,6 @@ KINDS: Mapping[str, type[UpstreamKeys]] = {
 """What an upstream may be; wiring/adapters.py has the source of each."""
 
 
-class PrunedKeys(Keys):
-    """What every target says about prunes."""
-
-    grace: scalars.Duration = Field(
-        default=timedelta(hours=48),
-        description="How young a blob that nothing refers to is spared by prune; the same on all machines.",
-        examples=["48h"],
-        json_schema_extra={"default": "48h"},
-    )
-
-
-class FolderPlace(PrunedKeys):
-    """A directory to write into."""
-
-    elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign_parts", "multipart", "confirm"),
-        "this key is for s3:// targets; remove it, or write url: s3://bucket",
-    )
-
-    url: scalars.FilePath = Field(
-        description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
-    )
-
-    def target(self, base: Path) -> DirectoryTarget:
-        """What the entry stands for; `base` is the folder of jobs.yaml."""
-        return DirectoryTarget(base / self.url, self.grace)
-
-
-class BucketPlace(PrunedKeys):
-    """A bucket of an S3-compatible store to write into."""
-
-    url: scalars.BucketUrl = Field(description="s3://bucket or s3://bucket/prefix.", examples=["s3://models/mirror"])
-    endpoint_url: scalars.ServerUrl | None = Field(
-        default=None,
-        description="The store's address; left out or empty, AWS's own.",
-        examples=["http://127.0.0.1:9000"],
-    )
-    region: scalars.Word | None = Field(
-        default=None,
-        description="The region; left out or empty, what boto3 finds; us-east-1 for the generated nginx.",
-        examples=["us-east-1"],
-    )
-    access_key: SecretStr | None = Field(
-        default=None,
-        description="The access key; left out or empty, boto3's own chain (environment, profile, instance role).",
-        examples=["${S3_ACCESS_KEY:-}"],
-    )
-    secret_key: SecretStr | None = Field(
-        default=None, description="The secret key that belongs to access_key.", examples=["${S3_SECRET_KEY:-}"]
-    )
-    addressing: Literal["path", "virtual", "auto"] = Field(
-        default="auto",
-        description="Where the bucket's name stands in a request: path, virtual (in the host name) or auto.",
-        examples=["path"],
-    )
-    sign_parts: scalars.Switch = Field(
-        default=False,
-        description="Whether the parts of large files are hashed once more, so that the store refuses changed ones.",
-        examples=[False],
-    )
-    multipart: scalars.Switch = Field(
-        default=True,
-        description="Whether large files go in parts; off for a store that cannot, which then takes up to 5 GiB.",
-        examples=[True],
-    )
-    confirm: scalars.Switch = Field(
-        default=True,
-        description="Whether what was put is looked for, one HEAD each, before it is published; off to save the calls.",
-        examples=[True],
-    )
-
-    def target(self, base: Path) -> S3Target:
-        """What the entry stands for; `base` is the folder of jobs.yaml."""
-        return S3Target(
-            bucket=self.url.name,
-            prefix=self.url.prefix,
-            endpoint_url=self.endpoint_url or None,
-            region=self.region or None,
-            access_key=self.access_key.get_secret_value() or None if self.access_key else None,
-            secret_key=self.secret_key.get_secret_value() or None if self.secret_key else None,
-            addressing=self.addressing,
-            sign_parts=self.sign_parts,
-            multipart=self.multipart,
-            confirm=self.confirm,
-            grace=self.grace,
-        )
-
-
 class ReplicaKeys(Keys):
     """What a replica says beside where it lies."""
 
@@ -628,14 +541,9 @@ def _upstream_tag(value: Any) -> str:
     return f"{UNION}{kind}" if isinstance(kind, str) and kind in KINDS else f"{UNION}huggingface"
 
 
-def _target_tag(value: Any) -> str:
-    url = value.get("url") if isinstance(value, dict) else None
-    return f"{UNION}bucket" if isinstance(url, str) and url.startswith("s3:") else f"{UNION}folder"
-
-
 ReplicaEntry = Annotated[
     Annotated[FolderReplicaEntry, Tag(f"{UNION}folder")] | Annotated[BucketReplicaEntry, Tag(f"{UNION}bucket")],
-    Discriminator(_target_tag),
+    Discriminator(target_tag),
 ]
 
 
@@ -647,20 +555,46 @@ class PublishedKeys(Keys):
         description="How many bytes it may hold; where it holds more, prune lets go of what was read longest ago.",
         examples=[{"bytes": "200GB", "logs": ["/var/log/mirror-front/access.log*"]}],
     )
+    tiers: TiersEntry | None = Field(
+        default=None,
+        description="Where files go that nobody reads: to a colder class of storage, or to another folder or bucket.",
+        examples=[{"cold": {"after_unread": "30d", "class": "GLACIER_IR"}}],
+    )
     replicas: tuple[ReplicaEntry, ...] = Field(
         default=(),
         description="Places that all of it is copied to after each run; each is a mirror that a front can serve.",
         examples=[[{"name": "far", "url": "s3://models-far"}]],
     )
 
+    @model_validator(mode="after")
+    def _counted_once(self) -> Self:
+        if self.tiers is None:
+            return self
+        said = {"logs", "quiet"} & self.tiers.model_fields_set
+        if self.keep is None and not self.tiers.logs:
+            raise ValueError('tiers wants the logs of all fronts: write logs: ["/var/log/mirror-front/access.log*"]')
+        if self.keep is not None and said:
+            raise ValueError(f"tiers counts by the logs and quiet of keep; remove {sorted(said)[0]} of tiers")
+        if self.keep is None and not LEAST_QUIET <= self.tiers.quiet < self.tiers.cold.after_unread:
+            raise ValueError("quiet of tiers is to be 10m at least, and less than after_unread")
+        return self
+
     def held_by(self, target: Place, base: Path) -> Place:
-        """The target with its bound and the replicas that its entry names."""
+        """The target with its bound, its tiers and the replicas that its entry names."""
         keep = None if self.keep is None else self.keep.keep(base)
-        return replace(target, keep=keep, replicas=tuple(entry.replica(base) for entry in self.replicas))
+        tiers = None if self.tiers is None else self.tiers.tiers(base, keep)
+        replicas = tuple(entry.replica(base) for entry in self.replicas)
+        return replace(target, keep=keep, tiers=tiers, replicas=replicas)
 
 
 class FolderEntry(FolderPlace, PublishedKeys):
     """A directory to publish into."""
+
+    @model_validator(mode="after")
+    def _without_classes(self) -> Self:
+        if self.tiers is not None and self.tiers.cold.storage_class is not None:
+            raise ValueError("class of tiers is for s3:// targets; write target: {url: file:///mnt/archive}")
+        return self
 
     def target(self, base: Path) -> DirectoryTarget:
         """What the entry stands for; `base` is the folder of jobs.yaml."""
@@ -682,5 +616,5 @@ else:
     UpstreamEntry = Annotated[Union[_TAGGED], Discriminator(_upstream_tag)]  # noqa: UP007  of as many as there are
 TargetEntry = Annotated[
     Annotated[FolderEntry, Tag(f"{UNION}folder")] | Annotated[BucketEntry, Tag(f"{UNION}bucket")],
-    Discriminator(_target_tag),
+    Discriminator(target_tag),
 ]

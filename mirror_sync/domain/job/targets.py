@@ -18,12 +18,13 @@ Addressing = Literal["path", "virtual", "auto"]
 
 @dataclass(frozen=True, slots=True)
 class DirectoryTarget:
-    """A folder that a job publishes into; `root` is absolute. `grace`, `keep`: see S3Target."""
+    """A folder that a job publishes into; `root` is absolute. `grace`, `keep`, `tiers`: see S3Target."""
 
     root: Path
     grace: timedelta = timedelta(hours=48)
     replicas: tuple[Replica, ...] = field(default=(), repr=False)  # whoever copies to them is one machine
     keep: Keep | None = field(default=None, repr=False)
+    tiers: Tiers | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class S3Target:
     files go in parts, rather than in one PUT as they come. `confirm`: whether what was put is looked for before it is
     relied on (decision 20). Unreferenced blobs that are younger than `grace` are spared by a prune. `caching`: what
     each object says, from when it is put, of how long it may be kept. `keep` bounds what it holds, by who reads: each
-    machine has its own logs, so that it is no part of what a target is to others.
+    machine has its own logs, so that it is no part of what a target is to others. `tiers`: where goes what
+    nobody reads.
     """
 
     bucket: str
@@ -53,6 +55,7 @@ class S3Target:
     caching: Caching = USUAL
     replicas: tuple[Replica, ...] = field(default=(), repr=False)
     keep: Keep | None = field(default=None, repr=False)
+    tiers: Tiers | None = field(default=None, repr=False)
 
     @property
     def server(self) -> str:
@@ -76,5 +79,31 @@ class Replica:
     wait: timedelta = timedelta(minutes=10)
     front: str | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """Where the files of repos go that nobody has read for `after_unread`: to another place `at`, or into the
+    `storage_class` of the bucket itself; one of both is said. `at` has no tiers of its own.
+
+    `logs` and `quiet` are those of a Keep. `warm_back`: whether what is read again comes back by itself.
+    """
+
+    after_unread: timedelta
+    logs: tuple[str, ...]
+    at: DirectoryTarget | S3Target | None = None
+    storage_class: str = ""
+    quiet: timedelta = timedelta(hours=12)
+    warm_back: bool = True
+
+    @property
+    def restores(self) -> bool:
+        """Whether what is there cannot be read before it is asked for, hours before."""
+        return self.storage_class in FROZEN
+
+
+FROZEN = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Classes whose objects are not given before they are restored. Source:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html.
+"""
 
 Target = DirectoryTarget | S3Target

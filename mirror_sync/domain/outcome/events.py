@@ -16,6 +16,7 @@ from typing import Any
 
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
+from mirror_sync.domain.outcome.tier_report import Move
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 
 
@@ -563,6 +564,23 @@ class RepoLetGo(Event):
     repo: Repo
     why: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepoTiered(Event):
+    """Files of a repo were brought to the cold tier of its target, or back: `move` says which.
+
+    `size` in bytes; `waiting` blobs were asked for, and come hours later.
+    """
+
+    log_name = "repo.tiered"
+    target: str
+    repo: Repo
+    move: Move
+    blobs: int
+    size: int
+    why: str
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)

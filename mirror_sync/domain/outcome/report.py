@@ -236,6 +236,7 @@ class VerifyReport:
     `faults` are wrong still, `repaired` were; `unreadable` is what the target would not give, which proves nothing of
     the bytes. `skipped` blobs lay outside the sample, whose share is `sampled`. `resumed`: an earlier, interrupted
     verify is counted in. `targets` are those that were looked at to their end, and in which there was something.
+    `frozen` blobs are there, in a class of storage that gives no bytes before they are restored: nobody has read them.
     """
 
     repos: int
@@ -250,6 +251,7 @@ class VerifyReport:
     sampled: float = 1.0
     resumed: bool = False
     targets: tuple[str, ...] = ()
+    frozen: int = 0
 
     @property
     def ok(self) -> bool:

@@ -13,7 +13,7 @@ from mirror_sync.ports.memory import Checkpoint
 _FORMAT = 2
 _SAVED = (
     "question", "round", "targets", "empty", "target", "key", "refs", "position",
-    "repos", "snapshots", "blobs", "bytes", "skipped",
+    "repos", "snapshots", "blobs", "bytes", "skipped", "frozen",
 )  # fmt: skip
 
 _Place = tuple[str, Kind | None, str, str, str]
@@ -42,6 +42,7 @@ class VerifyProgress:
     blobs: int = 0
     bytes: int = 0
     skipped: int = 0
+    frozen: int = 0
     resumed: bool = False
     faults: dict[_Place, BlobFault] = field(default_factory=dict)
     repaired: dict[_Place, BlobFault] = field(default_factory=dict)
@@ -125,6 +126,7 @@ class VerifyProgress:
             repaired=tuple(self.repaired.values()),
             unreadable=tuple(self.unreadable.values()),
             skipped=self.skipped,
+            frozen=self.frozen,
             sampled=sampled,
             resumed=self.resumed,
             targets=tuple(name for name in self.targets if name not in self.empty),

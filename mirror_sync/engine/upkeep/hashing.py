@@ -13,7 +13,7 @@ from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.digest import Sha256, git_blob_hash
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.upkeep.throttle import Throttle
-from mirror_sync.errors import DocumentError, Interrupted, KeyMissing, MirrorError
+from mirror_sync.errors import BlobFrozen, DocumentError, Interrupted, KeyMissing, MirrorError
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_all, read_document
 
 _READ = 1024 * 1024  # bytes between two checks of the stop event
@@ -26,13 +26,15 @@ Answer = TypeVar("Answer")
 class BlobFinding:
     """What reading a blob of `count` bytes gave. `refused`: the target would not give it, which proves nothing.
 
-    `listing`: the blob is right, and the document that lists it is wrong.
+    `listing`: the blob is right, and the document that lists it is wrong. `frozen`: it lies where nothing is
+    given before it is restored, as somebody wanted it to.
     """
 
     count: int = 0
     problem: str = ""
     refused: bool = False
     listing: bool = False
+    frozen: bool = False
 
 
 class _Digests(NamedTuple):
@@ -117,4 +119,6 @@ def _refusal(error: MirrorError) -> BlobFinding:
         raise error
     if isinstance(error, KeyMissing):
         return BlobFinding(problem="missing")
+    if isinstance(error, BlobFrozen):
+        return BlobFinding(frozen=True)
     return BlobFinding(problem=f"not readable: {error}", refused=True)

@@ -227,6 +227,8 @@ class _OneTarget:
         position, node, found = ahead.first()
         if found is None:
             self._done.skipped += 1
+        elif found.frozen:
+            self._done.frozen += 1
         else:
             self._note(node, found)
         if interval.due(0 if found is None else found.count) or not ahead.waiting:

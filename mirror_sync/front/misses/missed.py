@@ -33,6 +33,8 @@ NOBODY = {
     "fetch": "; it cannot be brought now: the mirror's daemon does not answer",
 }
 _LEAVES, _WAITS = 307, 503
+COLD = "This file lies in cold storage, which does not give it at once"
+COLD_AGAIN = "3600"  # seconds, where nobody says when it may be there
 # Of a repo that is elsewhere: what its upstream has not, either.
 NO_LONGER = {
     "EntryNotFound": "Entry not found: neither here nor at the upstream",
@@ -63,6 +65,21 @@ def _as_the_hub(said: DeskAnswer, refusal: Refusal, repo: Repo) -> Answer | Refu
         waits.headers["Retry-After"] = said.headers.get("Retry-After", "10")
         return waits
     return _worded(refusal, f"{refusal.message}{'; ' if said.message else ''}{said.message}", repo)
+
+
+def frozen(desk: Asks | None, repo: Repo | None, asked: FrontRequest, whom: str) -> Refusal:
+    """What is said of a file that is published, and lies where it is not given at once; the daemon has it brought back.
+
+    `whom` readers may ask.
+    """
+    said = None if desk is None or repo is None else desk("thaw", f"{repo.kind}:{repo.id}", asked)
+    told = f"{COLD}; ask {whom} to have it brought back"
+    again = COLD_AGAIN
+    if said is not None and said.status == _WAITS:
+        told, again = said.message, said.headers.get("Retry-After", again)
+    waits = Refusal(_WAITS, told)
+    waits.headers["Retry-After"] = again
+    return waits
 
 
 def _named(headers: Mapping[str, str]) -> dict[str, str]:

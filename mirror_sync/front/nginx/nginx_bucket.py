@@ -26,7 +26,21 @@ def described(target: Target, resolvers: tuple[str, ...] | None = None) -> dict[
     /etc/resolv.conf; with () the name is looked up once, when nginx starts, and connections are kept. ValueError for
     what cannot be written as a configuration.
     """
-    return _directory(target) if isinstance(target, DirectoryTarget) else _s3(target, resolvers)
+    found = _directory(target) if isinstance(target, DirectoryTarget) else _s3(target, resolvers)
+    return {**found, **_cold(target)}
+
+
+def _cold(target: Target) -> dict[str, Any]:
+    """Where what is not in the bucket may be: in a folder, or where nginx does not look itself; and whether the bucket
+    may refuse what has to be restored first.
+    """
+    tiers = target.tiers
+    at = None if tiers is None else tiers.at
+    return {
+        "cold_root": plain(at.root.absolute()) if isinstance(at, DirectoryTarget) else "",
+        "cold_far": isinstance(at, S3Target),
+        "frozen": tiers is not None and tiers.at is None,
+    }
 
 
 def _directory(target: DirectoryTarget) -> dict[str, Any]:

@@ -237,7 +237,8 @@ def _warn(staff: Workers | None, written: Variable, options: NginxOptions) -> No
     target, tokens = options.target, options.tokens
     used = [written.cache, written.temp]
     used += [] if tokens is None else [tokens.absolute().parent]
-    used += [target.root.absolute()] if isinstance(target, DirectoryTarget) else []
+    cold = None if target.tiers is None else target.tiers.at
+    used += [place.root.absolute() for place in (target, cold) if isinstance(place, DirectoryTarget)]
     try:
         who, when = (ordinary(), "if root starts it, ") if staff is None else (staff, "")
     except ValueError:
@@ -385,8 +386,11 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "access": _access(options.access, options.tokens),
         "readers": _readers(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
-        "bucket": {name: bucket.get(name, "") for name in ("signed", "host", "base", "region", "root")},
+        "bucket": {name: bucket.get(name, "") for name in (*_OF_BUCKET, "cold_root", "cold_far", "frozen")},
     }
+
+
+_OF_BUCKET = ("signed", "host", "base", "region", "root")
 
 
 def _misses(desk: DeskOptions | None) -> dict[str, Any]:
@@ -400,6 +404,8 @@ def _misses(desk: DeskOptions | None) -> dict[str, Any]:
         "nobody": missed.NOBODY,
         "passed": PASSED,
         "longest": LONGEST,
+        "cold": missed.COLD,
+        "cold_again": missed.COLD_AGAIN,
     }
     return {"plain": plain_values, "kinds": missed.KINDS, "no_longer": missed.NO_LONGER}
 

@@ -37,7 +37,7 @@ from mirror_sync.front.hub.protocol import (
 )
 from mirror_sync.front.hub.reasons import Reasons
 from mirror_sync.front.hub.served import Elsewhere, Served, Unanswered
-from mirror_sync.front.misses.missed import MODES, missed
+from mirror_sync.front.misses.missed import MODES, frozen, missed
 from mirror_sync.front.misses.wish_form import WISHES
 from mirror_sync.front.protocols.catalogue_pages import CATALOGUE
 from mirror_sync.front.protocols.contents import CONTENTS
@@ -156,6 +156,12 @@ class Mounted:
             return refusal
         match = self._table.match(asked.raw_path)
         return refusal if match is None else missed(mode, desk, match.route.name, refusal, asked)
+
+    def frozen(self, asked: FrontRequest) -> Refusal:
+        """What is said of a file that lies in a cold tier, which gives nothing at once."""
+        match = self._table.match(asked.raw_path)
+        repo = None if match is None else named_repo(match.fields)
+        return frozen(self._served.desk, repo, asked, self._served.access.whom_to_ask)
 
     def shaped(self, refusal: Refusal, raw_path: str, origin: str = "") -> Refusal:
         """A refusal in the form of the protocol that a raw path belongs to."""

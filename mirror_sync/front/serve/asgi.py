@@ -27,7 +27,7 @@ from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.content.keys import USUAL, Caching
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.outcome.replicas import PUBLISHED_HEADER, ReplicaFront
-from mirror_sync.errors import DocumentError, StoreError
+from mirror_sync.errors import BlobFrozen, DocumentError, StoreError
 from mirror_sync.front.hub.answers import BAD_BUCKET, BROKEN, SAFETY, SECURED, Answer, JoinedSlices, Refusal
 from mirror_sync.front.hub.cors import ANY, Cors
 from mirror_sync.front.hub.doorkeeper import Doorkeeper, TokensFile
@@ -175,6 +175,11 @@ class _Front(BaseRoute):
             return _linked(await self._response(asked, answer, paced), answer)
         except Refusal as refusal:
             return self._refused(request, asked, refusal)
+        except BlobFrozen as error:
+            _log.info("cold: %s: %s", request.scope["path"], error)
+            if asked is None:
+                return self._refused(request, asked, Refusal(502, BAD_BUCKET))
+            return self._refused(request, asked, await self._threads.run(partial(self._mounted.frozen, asked)))
         except (StoreError, DocumentError) as error:
             # a KeyMissing too: what a published snapshot names must be there
             _log.error("cannot answer %s: %s", request.scope["path"], error)

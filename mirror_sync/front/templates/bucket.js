@@ -9,6 +9,7 @@ const fs = require('fs');
 const DOCUMENTS = '/-/documents/';
 const MAX_ALIAS = 4096;  // bytes
 
+const FROZEN = /<Code>\s*InvalidObjectState\s*<\/Code>/;
 const NO_KEY = /<Code>\s*NoSuchKey\s*<\/Code>/;
 
 // The text of an object, or null when there is none. Only 404 means that, and of S3 only one in S3's own words: a bucket
@@ -56,6 +57,12 @@ async function saidMissing(r, key) {
     }
     const text = await read(r, key);
     return text === null;
+}
+
+// Whether the bucket refuses a blob since it lies in a class that has to be restored first.
+async function isFrozen(r, key) {
+    const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args: signing.forDocument(key)});
+    return reply.status === 403 && FROZEN.test(reply.responseText);
 }
 
 function refs(r, kinds, id) {
@@ -106,4 +113,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, bytes, document, held, read, refs, refsAnew, saidMissing, siteTag };
+export default { alias, bytes, document, held, isFrozen, read, refs, refsAnew, saidMissing, siteTag };

@@ -10,11 +10,14 @@ import protocols from 'protocols.js';
 import reasons from 'reasons.js';
 import requests from 'requests.js';
 import s3door from 's3door.js';
+import settings from 'settings.js';
 import shares from 'shares.js';
 import slices from 'slices.js';
 import snapshots from 'snapshots.js';
 import tagged from 'tagged.js';
 import tables from 'tables.js';
+
+const fs = require('fs');
 
 const ABSENT = ['RepoNotFound', 'RevisionNotFound'];
 const AS_OF = /^\{"format":1,"published":"([0-9TZ:.-]{16,32})","copy":"[0-9A-Za-z]*"\}\s*$/;
@@ -282,13 +285,51 @@ async function counts(r) {
 
 // The bucket has no such blob. What something published names must be there; what a client names need not.
 // Who asked for the location itself has named none: a path like any other.
-function noBlob(r) {
+async function noBlob(r) {
     if (!r.variables.blob_digest) {
-        answer(r);
-    } else if (!/^\/+blobs\//.test(r.variables.request_uri)) {
+        return answer(r);
+    }
+    const cold = coldLocation(r);
+    if (cold) {
+        return r.internalRedirect(cold);
+    }
+    if (settings.BUCKET.cold_far) {
+        const told = await frozen(r, false);
+        if (told) {
+            return answers.refuse(r, told);
+        }
+    }
+    if (!/^\/+blobs\//.test(r.variables.request_uri)) {
         badBucket(r);
     } else {
         refuseMissing(r, r.variables.blob_key, answers.entryNotFound());
+    }
+}
+
+// Where nginx finds a blob in the folder of the cold tier: headers are as where it was looked for first. '' where it is not there.
+function coldLocation(r) {
+    const root = settings.BUCKET.cold_root, v = r.variables;
+    if (!root || /^\/-\/cold\//.test(r.uri)) {
+        return '';
+    }
+    try {
+        fs.accessSync(root + '/' + v.blob_key);
+    } catch (error) {
+        return '';
+    }
+    const door = /^\/-\/(oci|s3)\/(again)?/.exec(r.uri);
+    return '/-/cold/' + (door ? door[2] || door[1] : 'blob');
+}
+
+// What is said of a blob in a cold tier that gives nothing at once; null where it is not known to be there.
+async function frozen(r, known) {
+    try {
+        const found = match(answers.pathOf(r)), repo = found ? snapshots.named(found.fields) : null;
+        const told = await misses.frozen(r, repo, r.variables.blob_key, known);
+        return told;
+    } catch (error) {
+        r.error('cannot ask for ' + r.variables.request_uri + ': ' + error.message);
+        return null;
     }
 }
 
@@ -312,6 +353,26 @@ function badBucket(r) {
     answers.refuse(r, answers.refusal(502, tables.MESSAGES.bucket));
 }
 
+// The bucket refuses a blob: in a class that has to be restored first that is no fault of it.
+async function refusedBlob(r) {
+    let told = null;
+    if (settings.BUCKET.frozen && r.variables.blob_digest) {
+        try {
+            const is = await bucket.isFrozen(r, r.variables.blob_key);
+            if (is) {
+                told = await frozen(r, true);
+            }
+        } catch (error) {
+            r.error('cannot answer ' + r.variables.request_uri + ': ' + error.message);
+        }
+    }
+    if (told) {
+        answers.refuse(r, told);
+    } else {
+        badBucket(r);
+    }
+}
+
 // More than a reader may ask at once, and has no time to wait for.
 function tooMuch(r) {
     if (r.variables.s3_marked && !r.variables.s3_address) {
@@ -329,5 +390,5 @@ function unsatisfiable(r) {
     answers.refuse(r, answers.refusal(416, tables.MESSAGES.range, '', size ? {'Content-Range': 'bytes */' + size} : {}));
 }
 
-export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(badBucket), closed, counts, info, noBlob: slices.never(noBlob),
+export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(refusedBlob), closed, counts, info, noBlob: slices.never(noBlob),
                  noPage, pointer, s3, tooMuch, unsatisfiable: slices.never(unsatisfiable) };

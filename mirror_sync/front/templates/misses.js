@@ -11,8 +11,8 @@ const qs = require('querystring');
 const OWN = tables.MISSES;
 
 // What the daemon says of a repo, as it was written; null where nobody answers.
-async function ask(r, what, text) {
-    const asking = access.who(r), at = r.variables.request_uri;
+async function ask(r, what, text, about) {
+    const asking = access.who(r), at = about || r.variables.request_uri;
     if (!OWN.target || at.length > OWN.longest) {
         return null;
     }
@@ -27,6 +27,18 @@ async function ask(r, what, text) {
     } catch (error) {
         return null;
     }
+}
+
+// What is said of a file that lies in a cold tier, which gives nothing at once; null where the daemon knows nothing of it, and
+// it is not `known` to be there. `key` is the blob's.
+async function frozen(r, repo, key, known) {
+    const text = repo ? repo.kinds.slice(0, -1) + ':' + repo.id : '';
+    const said = await ask(r, 'thaw', text, '/' + key);
+    if (said !== null && said.status === 503) {
+        return answers.refusal(503, said.message, '', {'Retry-After': passed(said.headers)['Retry-After'] || OWN.cold_again});
+    }
+    const told = OWN.cold + '; ask ' + tables.ACCESS.whom + ' to have it brought back';
+    return known ? answers.refusal(503, told, '', {'Retry-After': OWN.cold_again}) : null;
 }
 
 // The refusal with what the daemon has to say; null where the reader was answered.
@@ -94,4 +106,4 @@ function redirect(r, headers) {
     answers.redirect(r, 307, Object.assign({'Cache-Control': tables.CACHING.never}, headers), location);
 }
 
-export default { ask, told };
+export default { ask, frozen, told };

@@ -479,6 +479,12 @@ def _targets(page: MetricsSnapshot, readings: Readings) -> Iterator[GaugeMetricF
             ("target",),
         )
     yield _gauge(
+        "target_tier_bytes",
+        "Bytes of blobs that the last pass over a target's tiers found, or left, in each: warm, cold.",
+        (((target, tier), size) for target, tiers in readings.tiers.items() for tier, size in tiers.items()),
+        ("target", "tier"),
+    )
+    yield _gauge(
         "wishes",
         "Repos that readers of a target have asked for, and that are not mirrored; no series before the first.",
         (((name,), float(count)) for name, count in readings.wishes.items()),

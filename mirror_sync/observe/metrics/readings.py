@@ -63,6 +63,7 @@ class Readings:
     `replicas` by target and name.
     `keeps`: of each target with a bound what its last prune came to, by a word of that report: `limit` and `left` in
     bytes, `repos` that went, and `since` in seconds since 1970 where reads are counted.
+    `tiers`: of each target with tiers the bytes that its last pass left in each.
     `certificate_ends`: when that of the front does, in seconds since 1970; None where there is none that can be read.
     `front`: what is known of the front that is watched.
     `wishes`: repos that are asked for in vain, by target.
@@ -85,3 +86,4 @@ class Readings:
     keeps: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     ha: Mapping[str, LeaseFigures] = field(default_factory=dict)
     front: FrontFigures = FrontFigures()
+    tiers: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from io import RawIOBase
 from itertools import islice
-from typing import IO, TYPE_CHECKING, TypedDict, cast
+from typing import IO, TYPE_CHECKING, NamedTuple, TypedDict, cast
 
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
@@ -54,6 +54,15 @@ class _Range(TypedDict, total=False):
 class _Described(TypedDict, total=False):
     ContentType: str
     CacheControl: str
+
+
+class PlaceOfObject(NamedTuple):
+    """`where` is as messages name the bucket."""
+
+    client: S3Client
+    bucket: str
+    name: str
+    where: str
 
 
 class S3Store:
@@ -149,7 +158,11 @@ class S3Store:
         return SinglePut(send, parts, place)
 
     def touch(self, key: str) -> None:
-        """Copied onto itself, by the server; in parts where it is too large for one copy."""
+        """Copied onto itself, by the server; in parts where it is too large for one copy. It gets the usual class."""
+        self.copy_onto_itself(key)
+
+    def copy_onto_itself(self, key: str, storage_class: str | None = None) -> None:
+        """As `touch` does, into a class of storage. KeyMissing; BlobFrozen for what has to be restored first."""
         name = self._name(key)
         source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
         said = None
@@ -157,6 +170,7 @@ class S3Store:
             try:
                 # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
                 change = {"MetadataDirective": "REPLACE", **self._described(key)}
+                change |= {"StorageClass": storage_class} if storage_class else {}
                 self._client.copy(source, self._bucket, name, change, Config=self._copies)
             except ClientError as error:
                 if error.operation_name != "HeadObject":
@@ -178,7 +192,15 @@ class S3Store:
 
     def list(self, prefix: str) -> Iterator[Stat]:
         """A thousand keys a call."""
+        return (stat for stat, _ in self.list_classes(prefix))
+
+    def list_classes(self, prefix: str) -> Iterator[tuple[Stat, str]]:
+        """The same, with the class of storage of each."""
         return self._listed(self._prefix + check_prefix(prefix))
+
+    def place(self, key: str) -> PlaceOfObject:
+        """Where an object is, for calls that are none of a store's."""
+        return PlaceOfObject(self._client, self._bucket, self._name(key), self._where)
 
     def delete(self, keys: Iterable[str]) -> None:
         """By the thousand; one by one on a server that has no such call."""
@@ -216,7 +238,7 @@ class S3Store:
     def _name(self, key: str) -> str:
         return self._prefix + check_key(key)
 
-    def _listed(self, prefix: str) -> Iterator[Stat]:
+    def _listed(self, prefix: str) -> Iterator[tuple[Stat, str]]:
         with store_errors(self._where, operation="ListObjectsV2"):
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
@@ -225,7 +247,8 @@ class S3Store:
                 for found in page.get("Contents", []):
                     key = found["Key"].removeprefix(self._prefix)
                     tag = found.get("ETag", "").strip('"')  # the MD5 of what was put at once, unless it is encrypted
-                    yield Stat(key, found["Size"], found["LastModified"].timestamp(), tag)
+                    stat = Stat(key, found["Size"], found["LastModified"].timestamp(), tag)
+                    yield stat, found.get("StorageClass", "STANDARD")
 
     def _delete_batch(self, names: Sequence[str]) -> bool:
         """False where the server has no such call."""

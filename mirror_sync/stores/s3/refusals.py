@@ -26,7 +26,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from mirror_sync.errors import KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable, cause_of
+from mirror_sync.errors import BlobFrozen, KeyMissing, StoreDenied, StoreError, StoreFull, StoreUnavailable, cause_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import ErrorTypeDef
@@ -37,6 +37,9 @@ _TRANSIENT = frozenset(
     {"RequestTimeout", "SlowDown", "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "NoSuchUpload"}
 )
 _DENIED_STATUS = (401, 403)
+# Of an object in a class that has to be restored first: to a GET, and to a copy.
+# docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, API_CopyObject.html
+_FROZEN = frozenset({"InvalidObjectState", "ObjectNotInActiveTierError"})
 _FULL_STATUS = 507
 _SERVER_STATUS = 500  # and above, but for
 _NOT_OFFERED_STATUS = 501  # rclone's server answers so to a part that it has already: it will never be otherwise
@@ -145,6 +148,8 @@ def _refusal(where: str, key: str, error: ClientError) -> StoreError:
         return no_bucket(where)
     if code == "NoSuchKey" and key:
         return KeyMissing(key)
+    if code in _FROZEN:
+        return BlobFrozen(_place(where, key))
     place, operation = _place(where, key), error.operation_name
     if status == _NOT_FOUND and (not code or code.isdecimal()):
         return _no_answer(place, f"{operation}: HTTP {status} without the code of an S3 server")

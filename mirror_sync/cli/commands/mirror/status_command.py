@@ -164,6 +164,15 @@ def _role(settings: Settings) -> list[str]:
         return [f"daemon: {error}"]
 
 
+def _tiers(settings: Settings) -> list[str]:
+    """What lies where in targets that have tiers."""
+    from mirror_sync.cli.output.tier_text import tier_text
+    from mirror_sync.state.reads_file import last_tiers
+
+    found = ((name, last_tiers(settings.state_dir, name)) for name, one in settings.targets.items() if one.tiers)
+    return [tier_text(last) if last else f"target {name}: no pass has looked at its tiers yet" for name, last in found]
+
+
 def _unknown(settings: Settings, pattern: RepoPattern, inventory: Inventory) -> str:
     """Why there is nothing to say of it: nobody asks for it, or no run has found it for a job that would take it."""
     from mirror_sync.domain.job.job import denials
@@ -207,5 +216,7 @@ def _inventory(mirror: Mirror, published: PublishedFinder, jobs: Sequence[str], 
     taken = published.complete(take_inventory(settings.jobs, memory, now))
     ways, untold = _ways(mirror)
     inventory = replace(taken, tended=mirror.tended(), ways=ways.of(settings.jobs))
-    inventory = replace(inventory, notes=(*inventory.notes, *untold, *_bounds(settings), *_role(settings)))
+    inventory = replace(
+        inventory, notes=(*inventory.notes, *untold, *_bounds(settings), *_role(settings), *_tiers(settings))
+    )
     return of_jobs(inventory, names) if jobs else inventory

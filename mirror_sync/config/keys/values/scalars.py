@@ -30,6 +30,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 _GLOB = re.compile(r"[*?\[]")
 _NO_REF = re.compile(r"[\s~^:\\\x00-\x1f\x7f]|\.\.|^[/-]|/$")  # git check-ref-format, less what a glob needs
 _ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.\-]{0,30}\$?")
+_CLASS = re.compile(r"[A-Z][A-Z0-9_\-]{0,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 TEXT = WithJsonSchema({"type": "string"})
 
@@ -66,6 +67,13 @@ def word(text: str) -> str:
     """Text without spaces; empty for not given."""
     if not text.isprintable() or " " in text:
         raise ValueError(f"{quoted(text)} must be one word")
+    return text
+
+
+def storage_class(text: str) -> str:
+    """A class of storage of a bucket, that is not the one that objects have anyway."""
+    if _CLASS.fullmatch(text) is None or text == "STANDARD":
+        raise ValueError(f"{quoted(text)} is no colder class of storage; write GLACIER_IR, STANDARD_IA, GLACIER, ...")
     return text
 
 
@@ -183,6 +191,7 @@ HOOK_URL = AfterValidator(_hook_url)
 VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"^\$\{"}
 Name = Annotated[str, from_text(name), TEXT]
 Word = Annotated[str, from_text(word), TEXT]
+StorageClass = Annotated[str, from_text(storage_class), TEXT]
 Sentence = Annotated[str, from_text(sentence), TEXT]
 Accepted = Annotated[str, from_text(accepted), TEXT]
 FilePath = Annotated[str, from_text(address_values.folder), TEXT]
