@@ -1,10 +1,9 @@
 """The static catalogue: what a target publishes and what is known of it, as pages and documents below `site/`.
 
-It knows ports, domain and errors alone. `gather` reads what is published, `repo_contents` what stands in files of
-repos, `local_knowledge` is what a machine knows beside that, `view` joins them, `pages` and `documents` write it down,
-and `publication` puts what has changed.
+It knows ports, domain and errors alone. `gather` reads what is published, `contents` what stands in files of repos,
+which anybody may have written, `local_knowledge` is what a machine knows beside that, `view` joins them, `pages` and
+`documents` write it down, and `publication` puts what has changed.
 
 `pages` turns values of `domain.catalogue` into HTML; it knows no time and asks nobody, so that equal values are equal
-bytes. `card_page` makes HTML of a card, which anybody may have written. `texts` holds all words, in every language;
-`templates/` and `assets/` are what the pages look like.
+bytes. `texts` holds all words, in every language; `templates/` and `assets/` are what the pages look like.
 """

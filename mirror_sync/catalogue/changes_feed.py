@@ -35,7 +35,7 @@ _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]"
 _PUBLISHED, _MOVED, _WITHDRAWN = "published", "moved", "withdrawn"
 
 
-class Change(NamedTuple):
+class ShownChange(NamedTuple):
     """`at` in ISO 8601, UTC. `names` lead to `commit`; of a move it is one, and `before` and `commit` are empty for
     none. `root` is the digest of the snapshot that was published.
     """
@@ -64,17 +64,17 @@ class Change(NamedTuple):
         return told
 
 
-def changes_of(repo: Repo, facts: RepoFacts) -> Iterator[Change]:
+def changes_of(repo: Repo, facts: RepoFacts) -> Iterator[ShownChange]:
     """All that is known to have become of a repo."""
     kind, name = repo.kind, repo.id
     if facts.taken_down:
-        yield Change(facts.taken_down, _WITHDRAWN, kind, name)
+        yield ShownChange(facts.taken_down, _WITHDRAWN, kind, name)
     for one in facts.snapshots:
         if one.published:
             told = one.commit, "", one.names, one.root, one.title, one.files, one.bytes, facts.licenses
-            yield Change(one.published, _PUBLISHED, kind, name, *told)
+            yield ShownChange(one.published, _PUBLISHED, kind, name, *told)
     for move in facts.moves:
-        yield Change(move.at, _MOVED, kind, name, move.after, move.before, (move.name,))
+        yield ShownChange(move.at, _MOVED, kind, name, move.after, move.before, (move.name,))
 
 
 class Latest:
@@ -82,10 +82,10 @@ class Latest:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._snapshots: list[Change] = []
-        self._all: list[Change] = []
+        self._snapshots: list[ShownChange] = []
+        self._all: list[ShownChange] = []
 
-    def add(self, changes: Iterable[Change]) -> None:
+    def add(self, changes: Iterable[ShownChange]) -> None:
         """In any order."""
         with self._lock:
             for one in changes:
@@ -94,17 +94,17 @@ class Latest:
                     (push if len(self._snapshots) < MOST_ENTRIES else pushpop)(self._snapshots, one)
 
     @property
-    def snapshots(self) -> list[Change]:
+    def snapshots(self) -> list[ShownChange]:
         """Those that were published, newest first."""
         return sorted(self._snapshots, reverse=True)
 
     @property
-    def every(self) -> list[Change]:
+    def every(self) -> list[ShownChange]:
         """Newest first."""
         return sorted(self._all, reverse=True)
 
 
-def changes(newest_first: Sequence[Change]) -> bytes:
+def changes(newest_first: Sequence[ShownChange]) -> bytes:
     """changes.json."""
     days = []
     for day, some in groupby(newest_first, key=lambda one: one.at[:10]):
@@ -117,7 +117,7 @@ def changes(newest_first: Sequence[Change]) -> bytes:
     return json.dumps({"format": _FORMAT, "days": days}, separators=(",", ":")).encode() + b"\n"
 
 
-def atom(newest_first: Sequence[Change], *, name: str, url: str, mirror: str) -> bytes:
+def atom(newest_first: Sequence[ShownChange], *, name: str, url: str, mirror: str) -> bytes:
     """feed.atom. `url` is where people find the mirror, empty where nobody has said; then `mirror`, a word for who
     publishes it, makes the feed's id, and links are relative.
     """
@@ -137,7 +137,7 @@ def atom(newest_first: Sequence[Change], *, name: str, url: str, mirror: str) ->
     return written + b"\n"
 
 
-def _entry(feed: Element, one: Change, base: str) -> None:
+def _entry(feed: Element, one: ShownChange, base: str) -> None:
     repo = Repo(one.kind, one.repo)
     entry = SubElement(feed, "entry")
     # of the same files it is the same for ever, wherever and however often they are published

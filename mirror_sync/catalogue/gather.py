@@ -14,7 +14,13 @@ from itertools import islice
 from typing import Any
 
 from mirror_sync.catalogue import formats
-from mirror_sync.catalogue.repo_contents import ContentFile, RecentDocuments, RepoContents, classes_of, document
+from mirror_sync.catalogue.contents.repo_contents import (
+    ContentFile,
+    RecentDocuments,
+    RepoContents,
+    classes_of,
+    document,
+)
 from mirror_sync.domain.access.rights import closed_by
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.catalogue.rows import (

@@ -104,7 +104,9 @@ def repo_page(
 
 
 def _card(text: str, files_at: str) -> Markup:
-    from mirror_sync.catalogue.card_page import rendered  # a parser, which a run that finds nothing new does not need
+    from mirror_sync.catalogue.contents.card_page import (
+        rendered,  # a parser, which a run that finds nothing new does not need
+    )
 
     return rendered(text, files_at)
 

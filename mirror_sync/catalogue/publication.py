@@ -16,12 +16,12 @@ from pathlib import Path
 
 from mirror_sync.catalogue import documents, pages
 from mirror_sync.catalogue.changes_feed import ATOM, CHANGES, Latest, atom, changes, changes_of
+from mirror_sync.catalogue.contents.repo_contents import RecentDocuments, card_of, first_files, licence_of, weights_of
 from mirror_sync.catalogue.gather import Gather, RepoFacts, facts_name
 from mirror_sync.catalogue.local_knowledge import LocalKnowledge
 from mirror_sync.catalogue.object_writer import ObjectWriter, PublishRun
 from mirror_sync.catalogue.peer_status import PeerStatus, read_status
 from mirror_sync.catalogue.read_ahead import ReadAhead
-from mirror_sync.catalogue.repo_contents import RecentDocuments, card_of, first_files, licence_of, weights_of
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short

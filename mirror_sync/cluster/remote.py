@@ -68,7 +68,10 @@ class RemoteNotes:
 
 
 class RemoteIndex:
-    """Implements `ports.ContentIndex` by the coordinator's, which it has made complete."""
+    """Implements `ports.ContentIndex` by the coordinator's, which it has made complete.
+
+    `known` raises StoreUnavailable where that does not answer.
+    """
 
     complete = True
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import feedparser
 
-from mirror_sync.catalogue.changes_feed import MOST_CHANGES, MOST_ENTRIES, Change, Latest, atom, changes
+from mirror_sync.catalogue.changes_feed import MOST_CHANGES, MOST_ENTRIES, Latest, ShownChange, atom, changes
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.repo import Kind
@@ -53,7 +53,9 @@ def test_each_published_snapshot_is_an_entry_whose_id_stays(store: Memory) -> No
 
 
 def test_links_are_whole_where_the_mirror_has_an_address() -> None:
-    one = Change("2026-11-20T08:00:00Z", "published", Kind.DATASET, "acme/rows", "c" * 40, names=("v1",), root="d" * 64)
+    one = ShownChange(
+        "2026-11-20T08:00:00Z", "published", Kind.DATASET, "acme/rows", "c" * 40, names=("v1",), root="d" * 64
+    )
     url = "https://models.example.org/hub"
     found = read(atom([one], name="Acme & Söhne", url=url, mirror="abc"))
     assert [link.href for link in found.feed.links] == [f"{url}/-/index.html", f"{url}/-/feed.atom"]
@@ -65,7 +67,9 @@ def test_links_are_whole_where_the_mirror_has_an_address() -> None:
 
 def test_both_are_bounded_and_the_newest_stay_in_whatever_order_they_come() -> None:
     hours = (datetime.fromtimestamp(number * 3600, UTC) for number in range(2 * MOST_CHANGES))
-    every = [Change(f"{at:%Y-%m-%dT%H:%M:%SZ}", "published", Kind.MODEL, f"a/m{at.timestamp():.0f}") for at in hours]
+    every = [
+        ShownChange(f"{at:%Y-%m-%dT%H:%M:%SZ}", "published", Kind.MODEL, f"a/m{at.timestamp():.0f}") for at in hours
+    ]
     latest, backwards = Latest(), Latest()
     latest.add(every)
     backwards.add(reversed(every))

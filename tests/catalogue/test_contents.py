@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror_sync import errors
-from mirror_sync.catalogue import card_page
-from mirror_sync.catalogue.repo_contents import CARD_BYTES
+from mirror_sync.catalogue.contents import card_page
+from mirror_sync.catalogue.contents.repo_contents import CARD_BYTES
 from mirror_sync.catalogue.texts import TEXTS
 from mirror_sync.domain.access.rights import AccessRules, RepoSet
 from mirror_sync.domain.catalogue.published_lists import decode_page

@@ -38,12 +38,12 @@ NETWORK = {"http.client", "mirror_sync.net", "ssl"}
 COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--version",): ({"argparse", "json", "logging", "pydantic", "typer", *MODELS, *MEMORY, *NETWORK, *PAGES}, 4, 90),
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 126, 360),
-    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 150, 470),
+    ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 151, 470),
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 192, 540),
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 273, 610),
-    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 303, 670),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 308, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 320, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 321, 690)
 
 
 @pytest.fixture

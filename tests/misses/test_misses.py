@@ -21,8 +21,10 @@ from mirror_sync.daemon.misses import MissDesk, MissQuestion, asker, miss_route
 from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
 from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import RepoStatus
+from mirror_sync.domain.outcome.tier_report import MovedRepo
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import change_refs, read_refs
@@ -199,6 +201,12 @@ class _Asked:
 
     def look_at_wanted(self, target: str, repo: Repo) -> WantedVerdict:
         return WantedVerdict(closed=False, outcome="allowed", verdict="")
+
+    def is_cold(self, target: str, digest: Sha256) -> bool:
+        return False
+
+    def thaw(self, target: str, repo: Repo) -> MovedRepo:
+        raise AssertionError("nothing is cold")
 
 
 def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothing_from_others(

@@ -21,6 +21,7 @@ def test_the_configuration_in_the_manifest_has_no_fault(tmp_path: Path) -> None:
     [config] = [one["data"] for one in OBJECTS if one["kind"] == "ConfigMap"]
     (tmp_path / "jobs.yaml").write_text(config["jobs.yaml"], encoding="utf-8")
     settings = load(tmp_path / "jobs.yaml", os.environ | {"S3_ACCESS_KEY": "access-key", "S3_SECRET_KEY": "secret"})
+    assert settings.http.listen is not None
     ports = {port["containerPort"] for pod in RUN for port in pod["containers"][0]["ports"]}
     assert ports == {settings.front.listen.port, settings.http.listen.port}
 

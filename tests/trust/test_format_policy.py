@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mirror_sync.catalogue.repo_contents import RecentDocuments, first_files
+from mirror_sync.catalogue.contents.repo_contents import RecentDocuments, first_files
 from mirror_sync.cli.output.reports import plan_text
 from mirror_sync.cli.output.tables import TextLayout
 from mirror_sync.domain.audit_record import BY_DAEMON
