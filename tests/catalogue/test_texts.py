@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def test_no_text_is_written_for_nobody() -> None:
     places = [
         ways,
         *package.joinpath("templates").iterdir(),
-        *(one for one in package.iterdir() if one.name.endswith(".py")),
+        *Path(str(package)).rglob("*.py"),
     ]
     source = "".join(one.read_text(encoding="utf-8") for one in places if one.name != "texts.py")
     made = re.compile(
