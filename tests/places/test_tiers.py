@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.two_places import MARK, TwoPlaces
 from mirror_sync.wiring.adapters import open_tiers
 from mirror_sync.wiring.assembly import Assembly
+from tests.cli.program import Program
 from tests.places.site import Died, Site, Watched, dangling
 from tests.places.test_replicas import bucket
 
@@ -270,6 +272,25 @@ def test_while_the_cold_place_is_not_mounted_nothing_is_said_to_be_missing_nor_r
     shelves.cold.with_name("unmounted").rename(shelves.cold)
     shelves.site.withdraw("acme/c")
     assert DirectoryStore(shelves.cold).stat(key) is None
+
+
+def test_a_target_that_gives_up_its_place_is_told_that_it_lacks_what_is_cold_and_how_to_have_it(
+    shelves: Shelves,
+) -> None:
+    shelves.pass_over()
+    site = shelves.site
+    site.jobs_yaml()
+    with site.copying() as copying:
+        assert copying.copy().reason == ""
+    told = Program(site.folder)("-q", "target", "promote", "far")
+    assert told.code == 0, told
+    step = re.search(r"has not what lies in the cold place alone: mirror-sync (.+)", " ".join(told.out.split()))
+    assert step is not None, told
+    alone = DirectoryStore(site.folder / "main")
+    assert list(dangling(alone))
+    told = Program(site.folder)("-q", *step[1].partition(" The next")[0].split())
+    assert told.code == 0, told
+    assert list(dangling(alone)) == []
 
 
 def test_a_file_that_does_not_come_back_is_told_by_thaw(shelves: Shelves) -> None:
