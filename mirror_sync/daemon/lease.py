@@ -369,6 +369,7 @@ class Lease:
         if alive:  # who has seen it change knows how old what it says is
             self._alive_at = now
             self._marks |= {name: (now - mark.age, mark.going) for name, mark in record.jobs.items()}
+        if alive or record.name != self._name:  # they are given at the leader alone, and have no age to be doubted
             self._pauses.put(record.paused)
 
     def _taken(self, tag: str | None) -> Term:
