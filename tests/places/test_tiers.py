@@ -25,7 +25,7 @@ from mirror_sync.engine.places.tier_pass import TieredTarget, TierPass
 from mirror_sync.engine.upkeep.verify import Scope
 from mirror_sync.errors import BlobFrozen, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Store
-from mirror_sync.state.reads_file import tier_notes
+from mirror_sync.state.reads_file import note_by_hand, tier_notes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.two_places import MARK, TwoPlaces
 from mirror_sync.wiring.adapters import open_tiers
@@ -291,6 +291,19 @@ def test_a_target_that_gives_up_its_place_is_told_that_it_lacks_what_is_cold_and
     told = Program(site.folder)("-q", *step[1].partition(" The next")[0].split())
     assert told.code == 0, told
     assert list(dangling(alone)) == []
+
+
+def test_words_of_persons_that_cannot_be_read_now_are_not_lost_and_nothing_moves_by_halves(tmp_path: Path) -> None:
+    note_by_hand(tmp_path, "main", A, Move.ARCHIVED, 1.0)
+    noted, kept = tmp_path / "tiers-main.json", tmp_path / "kept"
+    noted.rename(kept)
+    noted.symlink_to(noted)  # whoever reads gets an error, and whoever replaces it does not
+    with pytest.raises(OSError, match="symbolic links"):
+        note_by_hand(tmp_path, "main", B, Move.ARCHIVED, 2.0)
+    assert noted.is_symlink()
+    kept.rename(noted)
+    note_by_hand(tmp_path, "main", B, Move.ARCHIVED, 2.0)
+    assert set(tier_notes(tmp_path, "main").by_hand.archived) == {A, B}
 
 
 def test_a_file_that_does_not_come_back_is_told_by_thaw(shelves: Shelves) -> None:
