@@ -216,14 +216,16 @@ def test_a_job_that_was_paused_stays_so_for_who_comes_after_the_leader_has_died_
     one.pauses.pause("paused", None)
     one.step(10)
     late = Side(place, one.folder, "late")
+    late.pauses.pause("here", None)
     late.step()
     late.step(LEASE)
-    assert (late.leads, late.pauses.all(), place.record.paused) == (True, {"paused": None}, {"paused": None})
+    paused = {"paused": None, "here": None}
+    assert (late.leads, late.pauses.all(), place.record.paused) == (True, paused, paused)
     assert late.pauses.resume("paused")  # while its daemon is away
     again = Side(place, one.folder, "late")
     again.step()
     again.step(LEASE)
-    assert (again.leads, again.pauses.all()) == (True, {})
+    assert (again.leads, again.pauses.all()) == (True, {"here": None})
 
 
 def test_who_has_not_seen_it_change_knows_nothing_of_how_old_it_is(one: Side, two: Side) -> None:
