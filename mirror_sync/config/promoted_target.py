@@ -2,8 +2,8 @@
 
 What says where something lies (url, keys, grace) moves; what is said of a replica (hours, alerts) stays where replicas
 are. The target gets the replica's name, and the replica the target's, so that a name stands for the same place as
-before; jobs that name the target follow. `front`, where readers find one of the places, is left out. What comes out is
-read again: it must say exactly that.
+before; jobs that name the target follow, and so does `ha`. `front`, where readers find one of the places, is left out.
+What comes out is read again: it must say exactly that.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from mirror_sync.errors import UsageError
 
 _PLACE = frozenset(FolderPlace.model_fields) | frozenset(BucketPlace.model_fields)
 _LEFT = "front"
+_NAMING = ("defaults", "ha")  # beside jobs
 _UNSAFE = frozenset(",[]{}#&*!|>'\"%@`")  # in a plain value that comes to stand in brackets
 
 Pairs = Mapping[str, tuple[ScalarNode, Node]]
@@ -73,6 +74,12 @@ def _swapped(path: Path, tree: Any, target: str, replica: str) -> Any:
     if any(one["name"] == target for one in entry["replicas"]):
         raise UsageError(f"{path}: target {target} has a replica of its own name: rename it")
     other = entry["replicas"][index]
+    cold = entry["tiers"]["cold"] if "tiers" in entry else {}
+    if "class" in cold and not other["url"].startswith("s3:"):
+        raise UsageError(
+            f"{path}: tiers of target {target} name a class of storage, which the folder of {replica} has not: thaw "
+            "what is cold, and remove tiers first"
+        )
     above = {key: value for key, value in entry.items() if key not in _PLACE} | _placed(other)
     stays = {key: value for key, value in other.items() if key not in _PLACE and key != _LEFT}
     below = stays | {"name": target} | _placed(entry)
@@ -83,8 +90,7 @@ def _swapped(path: Path, tree: Any, target: str, replica: str) -> Any:
     found = {**tree, "targets": targets}
     if isinstance(tree.get("jobs"), list):
         found["jobs"] = [_following(job, target, replica) for job in tree["jobs"]]
-    if "defaults" in tree:
-        found["defaults"] = _following(tree["defaults"], target, replica)
+    found |= {key: _following(tree[key], target, replica) for key in _NAMING if key in tree}
     return found
 
 
@@ -118,9 +124,13 @@ def _edits(text: str, target: str, replica: str) -> Iterator[_Edit]:
             yield from _moved(text, key, (mine, _mapping(entry)), (theirs, _mapping(other)))
         else:
             yield from _moved(text, key, (theirs, _mapping(other)), (mine, _mapping(entry)))
-    for node in (*_jobs(top), *(_pairs(top["defaults"][1]) for _ in range("defaults" in top))):
+    for node in (*_jobs(top), *(_pairs(top[key][1]) for key in _NAMING if isinstance(_node(top, key), MappingNode))):
         if "target" in node and node["target"][1].value == target:
             yield _Edit(*_span(node["target"][1]), replica)
+
+
+def _node(top: Pairs, key: str) -> Node | None:
+    return top[key][1] if key in top else None
 
 
 def _jobs(top: Pairs) -> Iterator[Pairs]:

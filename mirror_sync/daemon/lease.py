@@ -370,6 +370,8 @@ class Lease:
             self._alive_at = now
             self._marks |= {name: (now - mark.age, mark.going) for name, mark in record.jobs.items()}
             self._pauses.put(record.paused)
+        elif record.name != self._name:  # whoever died had them, and here some may have been said since
+            self._pauses.put({**record.paused, **self._pauses.all()})
 
     def _taken(self, tag: str | None) -> Term:
         """Ours from here on. WrittenByAnother where somebody was quicker; StoreError where nobody knows."""

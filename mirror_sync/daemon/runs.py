@@ -19,7 +19,7 @@ from mirror_sync.domain.outcome.events import Care, Observer, RunAborted
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.outcome.tier_report import MovedRepo
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.errors import MirrorError, UsageError
+from mirror_sync.errors import Interrupted, MirrorError, UsageError
 from mirror_sync.logger import Logger
 from mirror_sync.state.pauses import Pauses
 
@@ -212,6 +212,8 @@ class Runs:
                 return
             mirror.tend(BY_DAEMON, care)
             self._note_end(lane)
+        except Interrupted:
+            pass  # by the end of this daemon, or of its lease: whoever goes on does it again
         except Exception as error:  # whatever it is, the next time may be better
             _log.error("tending.failed", care=care, reason=f"{type(error).__name__}: {error}", exc_info=True)
         finally:

@@ -102,9 +102,13 @@ class TierNotes:
 
 
 def tier_notes(folder: Path, target: str) -> TierNotes:
-    """Empty where nothing was noted, or what cannot be read."""
+    """Empty where nothing was noted, or what nobody wrote. OSError where it cannot be read: it is not to be lost."""
     try:
-        kept = json.loads(_path(folder, "tiers", target).read_text(encoding="utf-8"))
+        text = _path(folder, "tiers", target).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return TierNotes()
+    try:
+        kept = json.loads(text)
         archived, thawed = (
             {Repo.parse(repo): datetime.fromisoformat(at).timestamp() for repo, at in kept[name].items()}
             for name in ("archived", "thawed")

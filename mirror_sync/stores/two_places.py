@@ -9,6 +9,7 @@ cold again for the price of reading that.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -21,8 +22,9 @@ from mirror_sync.ports.tiering import Placed
 from mirror_sync.scratch.spilled_map import SpilledMap
 from mirror_sync.stores.wrapped_store import WrappedStore
 
-MARK = "site/cold.json"
+MARK, BEGUN = "site/cold.json", "tiers/cold.json"  # in the cold place; and in the warm one, that the other has it
 _MARK = b'{"format":1}\n'
+_SURE = 1.0  # seconds for which a cold place that was the right one is taken for it, by those who miss many blobs
 _CHUNK = 1024 * 1024  # bytes
 
 
@@ -32,12 +34,15 @@ class TwoPlaces(WrappedStore):
     def __init__(self, warm: Store, cold: Store) -> None:
         super().__init__(warm)
         self._cold = cold
+        self._right = float("-inf")  # when the cold place was the right one
 
     # ---- as one store
 
     def stat(self, key: str) -> Stat | None:
         found = self.store.stat(key)
-        return found if found is not None or blob_of(key) is None else self._cold.stat(key)
+        if found is not None or blob_of(key) is None:
+            return found
+        return self._cold_stat(key)
 
     @contextmanager
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[ByteStream]:
@@ -48,7 +53,11 @@ class TwoPlaces(WrappedStore):
             if blob_of(key) is None:
                 raise
             opened = self._cold.read(key, start, stop)
-            stream = opened.__enter__()
+            try:
+                stream = opened.__enter__()
+            except KeyMissing:
+                self._expect_cold(_SURE)
+                raise
         try:
             yield stream
         finally:
@@ -60,7 +69,11 @@ class TwoPlaces(WrappedStore):
         except KeyMissing:
             if blob_of(key) is None:
                 raise
-            self._cold.touch(key)
+            try:
+                self._cold.touch(key)
+            except KeyMissing:
+                self._expect_cold(_SURE)
+                raise
 
     def sweep(self, older_than: float) -> int:
         return self.store.sweep(older_than) + self._cold.sweep(older_than)
@@ -76,26 +89,30 @@ class TwoPlaces(WrappedStore):
         gone = list(keys)
         cold = [key for key in gone if blob_of(key) is not None]
         if cold:
+            self._expect_cold()
             self._cold.delete(cold)
         self.store.delete(gone)
 
     # ---- as two tiers
 
     def ready(self, *, begun: bool) -> None:
-        """By a small object of ours: an empty folder, where a disk is to be mounted, has none. StoreUnavailable."""
-        if self._cold.stat(MARK) is not None:
-            return
-        if begun:
-            raise StoreUnavailable(
-                f"the cold place has no {MARK}, which was put there: is it mounted, and the right one"
-            )
-        self._cold.put(MARK, _MARK, Sha256.of(_MARK))
+        """By a small object of ours: an empty folder, where a disk is to be mounted, has none. StoreUnavailable.
+
+        That it was put there is told in the warm place, too: other machines see it there, and readers.
+        """
+        told = self.store.stat(BEGUN) is not None
+        if self._cold.stat(MARK) is None:
+            if begun or told:
+                raise _not_mounted()
+            self._cold.put(MARK, _MARK, Sha256.of(_MARK))
+        if not told:
+            self.store.put(BEGUN, _MARK, Sha256.of(_MARK))
 
     def placed(self) -> Iterator[Placed]:
         return (one for one in self._placed(BLOBS) if blob_of(one.stat.key) is not None)
 
     def is_cold(self, key: str) -> bool:
-        return self.store.stat(key) is None and self._cold.stat(key) is not None
+        return self.store.stat(key) is None and self._cold_stat(key) is not None
 
     def chill(self, stat: Stat, go_on: Callable[[], None]) -> None:
         """What lies in the cold place is read there, whoever put it: the other copy goes by that. IntegrityError."""
@@ -105,12 +122,32 @@ class TwoPlaces(WrappedStore):
             there = _hash_of(self._cold, key, go_on)
             if there != digest:
                 raise IntegrityError(f"{key} in the cold place", digest, there)
+        else:
+            self._cold.touch(key)  # prunes spare what was used a moment ago, and that may have been the other copy
+        self._expect_cold()
         self.store.delete([key])
 
     def warm(self, stat: Stat, go_on: Callable[[], None]) -> bool:
         if self.store.stat(stat.key) is None:
             _copied(self._cold, self.store, self._whole(self._cold, stat), go_on)
         return True
+
+    def _cold_stat(self, key: str) -> Stat | None:
+        found = self._cold.stat(key)
+        if found is None:
+            self._expect_cold(_SURE)
+        return found
+
+    def _expect_cold(self, sure: float = 0.0) -> None:
+        """Before it is believed that something is not there: StoreUnavailable where blobs went to another place than
+        this one. `sure`: for how many seconds the last look is good enough.
+        """
+        now = time.monotonic()
+        if now - self._right < sure:
+            return
+        if self._cold.stat(MARK) is None and self.store.stat(BEGUN) is not None:
+            raise _not_mounted()
+        self._right = now
 
     def _whole(self, store: Store, stat: Stat) -> Stat:
         """As it is there now. KeyMissing."""
@@ -126,10 +163,15 @@ class TwoPlaces(WrappedStore):
             if digest is not None:
                 seen.put(bytes.fromhex(digest))
             yield Placed(stat, cold=False)
+        self._expect_cold()
         for stat in self._cold.list(prefix if prefix.startswith(BLOBS) else BLOBS):
             digest = blob_of(stat.key)
             if digest is not None and bytes.fromhex(digest) not in seen:
                 yield Placed(stat, cold=True)
+
+
+def _not_mounted() -> StoreUnavailable:
+    return StoreUnavailable(f"the cold place has no {MARK}, which was put there: is it mounted, and the right one")
 
 
 def _digest_of(key: str) -> Sha256:

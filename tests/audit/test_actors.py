@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
@@ -18,6 +19,7 @@ from mirror_sync.domain.audit_record import BY_DAEMON, BY_WEBHOOK, Actor, ActorK
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RunReport
 from mirror_sync.domain.repo import Repo
+from mirror_sync.errors import Interrupted
 from mirror_sync.wiring.program import Mirror
 from tests.daemon.living import write_jobs
 from tests.daemon.test_retries import until
@@ -74,6 +76,22 @@ def test_each_run_of_the_daemon_is_for_who_had_it_begin(mirror: Named) -> None:
     until(lambda: ended(6))
     runs.due("night")
     assert mirror.actors == [BY_DAEMON, BY_DAEMON, ALICE, BOB, BY_WEBHOOK, BY_DAEMON, BY_DAEMON]
+    assert runs.end(60)
+
+
+def test_a_prune_that_a_stop_ends_has_not_failed(mirror: Named) -> None:
+    stop = threading.Event()
+
+    def tend(actor: Actor, care: Care) -> None:
+        stop.set()
+        raise Interrupted("stopped before the end")
+
+    mirror.tend = tend  # type: ignore[assignment]
+    runs = Runs(stop, lambda event: None, lambda: None)
+    runs.take(mirror.settings, mirror)
+    with capture_logs() as lines:
+        runs.tend(Care.PRUNE)
+    assert [line for line in lines if line["log_level"] == "error"] == []
     assert runs.end(60)
 
 

@@ -210,6 +210,24 @@ def test_the_next_one_knows_how_old_runs_are_by_its_own_clock_and_what_is_paused
     assert two.pauses.all() == {"paused": until}
 
 
+def test_a_job_that_was_paused_stays_so_for_who_comes_after_the_leader_has_died_and_a_resume_here_is_kept(
+    one: Side, place: Place
+) -> None:
+    one.pauses.pause("paused", None)
+    one.step(10)
+    late = Side(place, one.folder, "late")
+    late.pauses.pause("here", None)
+    late.step()
+    late.step(LEASE)
+    paused = {"paused": None, "here": None}
+    assert (late.leads, late.pauses.all(), place.record.paused) == (True, paused, paused)
+    assert late.pauses.resume("paused")  # while its daemon is away
+    again = Side(place, one.folder, "late")
+    again.step()
+    again.step(LEASE)
+    assert (again.leads, again.pauses.all()) == (True, {"here": None})
+
+
 def test_who_has_not_seen_it_change_knows_nothing_of_how_old_it_is(one: Side, two: Side) -> None:
     assert one.lease.begin("job")
     late = Side(one.place, one.folder, "late")

@@ -203,6 +203,18 @@ def test_jobs_yaml_is_changed_in_place_with_all_its_comments_and_back_again(tmp_
     assert load(path, environ).jobs == before.jobs
 
 
+def test_the_lease_of_two_daemons_follows_its_target_and_a_class_of_storage_goes_into_no_folder(tmp_path: Path) -> None:
+    path, environ = tmp_path / "jobs.yaml", {"S3_KEY": "0123456789", "S3_SECRET": "0123456789"}
+    text = BLOCK.replace("defaults:", "ha: {target: main, lease: 30s}  # both of us\ndefaults:")
+    made = promoted(path, text, "main", "far")
+    path.write_text(made, encoding="utf-8")
+    assert load(path, environ).leased == "far"
+    assert "# both of us" in made
+    tiers = "    tiers: {cold: {after_unread: 30d, class: GLACIER}, logs: [/var/log/a.log]}\n    replicas:\n"
+    with pytest.raises(UsageError, match="a class of storage, which the folder of far has not"):
+        promoted(path, BLOCK.replace("    replicas:\n", tiers), "main", "far")
+
+
 def test_what_cannot_be_changed_in_place_is_left_as_it_is(tmp_path: Path) -> None:
     text = BLOCK.replace("replicas:\n", "replicas: &all\n").replace("{url: ./other}", "{url: ./other, replicas: *all}")
     with pytest.raises(UsageError, match="change places under targets by hand"):

@@ -14,6 +14,7 @@ import pytest
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.replicas import MARK, ReplicaMark, ReplicaState
+from mirror_sync.errors import BlobFrozen
 from mirror_sync.ports.store import read_all
 from tests.places.site import Died, Site, dangling
 
@@ -349,3 +350,22 @@ def test_outside_its_hours_nothing_is_copied_but_what_is_behind_is_counted(site:
         status = copying.replicas.places("main", copying.settings_of_far).status
         assert (status.state, status.repos, status.snapshots) == (ReplicaState.BEHIND, 1, 1)
         assert copying.copy().state is ReplicaState.CURRENT  # by hand it may
+
+
+def test_repos_that_are_frozen_are_told_and_hold_up_no_other(site: Site) -> None:
+    for name in ("a", "b", "c", "d"):
+        site.write(f"acme/{name}", own_bin=name * 100)
+    site.sync()
+    frozen = {blob_key(Sha256.of((name * 100).encode())) for name in ("a", "b", "c")}
+    with site.copying() as copying:
+
+        def thawing(verb: str, key: str) -> bool:
+            if verb == "read" and key in frozen:
+                raise BlobFrozen(key)
+            return False
+
+        copying.main.fails = thawing
+        status = copying.copy()
+    assert "mirror-sync thaw" in status.reason
+    assert "2 more" in status.reason
+    assert set(site.refs(site.far())) == {"acme/d"}

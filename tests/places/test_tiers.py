@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -22,13 +23,14 @@ from mirror_sync.domain.outcome.tier_report import Move, TierReport
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.places.tier_pass import TieredTarget, TierPass
 from mirror_sync.engine.upkeep.verify import Scope
-from mirror_sync.errors import BlobFrozen
+from mirror_sync.errors import BlobFrozen, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Store
-from mirror_sync.state.reads_file import tier_notes
+from mirror_sync.state.reads_file import note_by_hand, tier_notes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from mirror_sync.stores.two_places import TwoPlaces
+from mirror_sync.stores.two_places import MARK, TwoPlaces
 from mirror_sync.wiring.adapters import open_tiers
 from mirror_sync.wiring.assembly import Assembly
+from tests.cli.program import Program
 from tests.places.site import Died, Site, Watched, dangling
 from tests.places.test_replicas import bucket
 
@@ -179,6 +181,7 @@ def test_whoever_dies_at_any_write_has_lost_nothing_and_the_next_pass_goes_on(sh
     turns = 0
     while True:
         shutil.rmtree(shelves.cold, ignore_errors=True)
+        DirectoryStore(shelves.cold).put(MARK, b"{}", Sha256.of(b"{}"))  # what was lost is lost: this is the new one
         shelves.site.sync()
         with shelves.site.program() as program:
             assert program.verify(BY_DAEMON, Scope(repair=True)) is not None  # all is in the warm place again
@@ -231,10 +234,13 @@ def test_a_cold_place_that_is_not_mounted_is_no_empty_one_and_nothing_moves_ther
     assert tier_notes(shelves.site.folder / "state", "main").begun
     shelves.cold.rename(shelves.cold.with_name("unmounted"))
     shelves.cold.mkdir()
+    noted = shelves.site.folder / "state/tiers-main.json"
+    noted.rename(noted.with_name("elsewhere"))  # another machine moves, or this one lost its state
     with shelves.site.program() as program:
         report = program.tiers.archive("main", A)
         assert ["is it mounted" in one for one in report.faults] == [True]
     assert [*shelves.cold.iterdir()] == []
+    noted.with_name("elsewhere").rename(noted)
     shelves.cold.rmdir()
     shelves.cold.with_name("unmounted").rename(shelves.cold)
     with shelves.site.program() as program:
@@ -243,6 +249,71 @@ def test_a_cold_place_that_is_not_mounted_is_no_empty_one_and_nothing_moves_ther
     assert shelves.lies() == {"a": False, "b": False, "c": True, "shared": False}
     notes = tier_notes(shelves.site.folder / "state", "main").by_hand
     assert (set(notes.archived), set(notes.thawed)) == ({C}, {A})
+
+
+def test_while_the_cold_place_is_not_mounted_nothing_is_said_to_be_missing_nor_removed(shelves: Shelves) -> None:
+    shelves.pass_over()
+    with shelves.site.program() as program:
+        assert program.tiers.archive("main", C).ok
+    shelves.cold.rename(shelves.cold.with_name("unmounted"))
+    shelves.cold.mkdir()
+    store, key = shelves.store(), key_of(MINE["c"])
+    for ask in (lambda: store.stat(key), lambda: store.touch(key), lambda: list(store.list("blobs/"))):
+        with pytest.raises(StoreUnavailable, match="is it mounted"):
+            ask()
+    with pytest.raises(StoreUnavailable, match="is it mounted"), store.read(key):
+        pass
+    with shelves.site.program() as program:
+        found = program.verify(BY_DAEMON)
+        assert ([one.problem for one in found.faults], found.ok) == ([], False)
+        told = program.taking_down.withdraw(BY_DAEMON, "main", C, why="a court order")
+        assert ["is it mounted" in one for one in told.problems] == [True]
+    shelves.cold.rmdir()
+    shelves.cold.with_name("unmounted").rename(shelves.cold)
+    shelves.site.withdraw("acme/c")
+    assert DirectoryStore(shelves.cold).stat(key) is None
+
+
+def test_a_target_that_gives_up_its_place_is_told_that_it_lacks_what_is_cold_and_how_to_have_it(
+    shelves: Shelves,
+) -> None:
+    shelves.pass_over()
+    site = shelves.site
+    site.jobs_yaml()
+    with site.copying() as copying:
+        assert copying.copy().reason == ""
+    told = Program(site.folder)("-q", "target", "promote", "far")
+    assert told.code == 0, told
+    step = re.search(r"has not what lies in the cold place alone: mirror-sync (.+)", " ".join(told.out.split()))
+    assert step is not None, told
+    alone = DirectoryStore(site.folder / "main")
+    assert list(dangling(alone))
+    told = Program(site.folder)("-q", *step[1].partition(" The next")[0].split())
+    assert told.code == 0, told
+    assert list(dangling(alone)) == []
+
+
+def test_words_of_persons_that_cannot_be_read_now_are_not_lost_and_nothing_moves_by_halves(tmp_path: Path) -> None:
+    note_by_hand(tmp_path, "main", A, Move.ARCHIVED, 1.0)
+    noted, kept = tmp_path / "tiers-main.json", tmp_path / "kept"
+    noted.rename(kept)
+    noted.symlink_to(noted)  # whoever reads gets an error, and whoever replaces it does not
+    with pytest.raises(OSError, match="symbolic links"):
+        note_by_hand(tmp_path, "main", B, Move.ARCHIVED, 2.0)
+    assert noted.is_symlink()
+    kept.rename(noted)
+    note_by_hand(tmp_path, "main", B, Move.ARCHIVED, 2.0)
+    assert set(tier_notes(tmp_path, "main").by_hand.archived) == {A, B}
+
+
+def test_a_file_that_does_not_come_back_is_told_by_thaw(shelves: Shelves) -> None:
+    shelves.pass_over()
+    path = shelves.cold / key_of(MINE["c"])
+    path.chmod(0o600)
+    path.write_bytes(b"y" * SIZE)
+    with shelves.site.program() as program, pytest.raises(StoreError, match=r"1 file .* verify --repair"):
+        program.tiers.thaw("main", C)
+    assert shelves.lies()["c"]
 
 
 @pytest.mark.parametrize("large", [40 * 1024 * 1024])

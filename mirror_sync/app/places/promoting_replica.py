@@ -19,7 +19,8 @@ from mirror_sync.observe.figures import counted
 @dataclass(frozen=True, slots=True)
 class Promotion:
     """What was done, or would be. `without`: the old target did not answer; `published`: up to when the new one has
-    what that had published, empty for all. `fronted`: readers of the old one were led to the new one, too.
+    what that had published, empty for all. `fronted`: readers of the old one were led to the new one, too. `cold`: the
+    old one has a cold place, which stays beside whichever is the target: what lies there alone the old one has not.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Promotion:
     without: bool = False
     dry_run: bool = False
     fronted: bool = False
+    cold: bool = False
 
 
 class PromoteReplica:
@@ -56,7 +58,9 @@ class PromoteReplica:
             # first: a replica without its mark gets it again, a target with one would say for ever that it is late
             self._replicas.places(target, replica).replica.store.delete([MARK])
         fronted = replica.front is not None
-        return Promotion(target, replica.name, report.repos, published, without, dry_run, fronted)
+        tiers = self._context().targets[target].tiers
+        cold = tiers is not None and tiers.at is not None
+        return Promotion(target, replica.name, report.repos, published, without, dry_run, fronted, cold)
 
     def _beside(self, target: str, replica: Replica, *, dry_run: bool) -> AcrossReport:
         """Copied once more, and compared."""

@@ -12,6 +12,7 @@
     trust/withdrawn/<2 hex>                      digests that are given to nobody: of what is being taken down; mutable
     replicas/<name>/<kinds>/<org--name>.json     what a replica with a front of its own is known to have of a repo;
                                                  mutable, may be lost
+    tiers/cold.json                              says that there is a cold place, which bears site/cold.json
     prunes/<id>.<active|done>                    says to syncs on every machine that blobs are, or were, being removed
     prunes/<id>.moving                           says to prunes what a refs.json is about to become, by a move of a name
 

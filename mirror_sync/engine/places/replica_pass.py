@@ -41,6 +41,7 @@ from mirror_sync.engine.upkeep.prune import Prune
 from mirror_sync.engine.upkeep.take_down import take_down
 from mirror_sync.engine.walk import Walk, pass_over
 from mirror_sync.errors import (
+    BlobFrozen,
     DocumentError,
     Interrupted,
     KeyMissing,
@@ -275,7 +276,7 @@ class ReplicaPass:
             raise
         except (StoreError, DocumentError) as error:
             self._problems.append(f"{repo}: {error}")
-            self._silent += isinstance(error, StoreError) and not isinstance(error, KeyMissing)
+            self._silent += isinstance(error, StoreError) and not isinstance(error, KeyMissing | BlobFrozen)
             if self._silent >= _ENOUGH:
                 raise StoreUnavailable(f"after {_ENOUGH} repos that could not be copied: {error}") from error
 

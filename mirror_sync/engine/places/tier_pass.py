@@ -28,7 +28,7 @@ from mirror_sync.engine.published import Mapper, published_at, read_refs, read_r
 from mirror_sync.engine.upkeep.marks import batches
 from mirror_sync.engine.upkeep.published_repos import PublishedRepos
 from mirror_sync.engine.walk import Walk, pass_over
-from mirror_sync.errors import DocumentError, IntegrityError, Interrupted, KeyMissing, MirrorError
+from mirror_sync.errors import DocumentError, IntegrityError, Interrupted, KeyMissing, MirrorError, StoreError
 from mirror_sync.ports.store import Stat, read_document
 from mirror_sync.ports.tiering import Tiering
 from mirror_sync.scratch.spilled_map import SpilledMap
@@ -99,12 +99,15 @@ class TierPass:
         return self._report(moved, dry_run=dry_run)
 
     def thaw(self, repo: Repo) -> MovedRepo:
-        """Bring back all files of one repo, or ask for them. Raises MirrorError."""
+        """Bring back all files of one repo, or ask for them. Raises MirrorError, also where some did not come."""
         counted = _MovedFiles("asked for")
         with ThreadPoolExecutor(_AT_ONCE, "tiers") as pool, self._target.lock(repo):
             cold = (one for one in self._files(repo, pool.map) if self._tiering.is_cold(blob_key(one.sha256)))
             self._back(cold, counted, pool.map)
         self._tell(repo, Move.THAWED, counted)
+        if self._faults:
+            files = f"{len(self._faults)} file{'s' * (len(self._faults) > 1)} of {repo}"
+            raise StoreError(f"{files} did not come back: {self._faults[0]}; mirror-sync verify --repair")
         return counted.told(repo, Move.THAWED)
 
     # ---- deciding

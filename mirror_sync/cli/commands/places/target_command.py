@@ -50,6 +50,8 @@ def _told(done: Promotion, path: str) -> list[str]:
     if done.dry_run:
         return [f"{have}. It could become the target; nothing was changed."]
     fronted = [f"  5. readers were led to the front of {new}, too: if {old} has one, write its front: beside its name"]
+    command = f"mirror-sync replicate --target {new} --replica {old} --anew"
+    cold = f"  {5 + done.fronted}. {old} has not what lies in the cold place alone: {command}"
     return [
         f"{have}. In {path} it is the target now, and {old} its replica.",
         "What is left to do:",
@@ -58,5 +60,6 @@ def _told(done: Promotion, path: str) -> list[str]:
         f"  3. let the name that readers use lead to the front of {new} (DNS: its time to live is how long that takes)",
         "  4. other machines that publish: the same jobs.yaml, before their next run",
         *(fronted if done.fronted else ()),
+        *([cold] if done.cold else ()),
         f"The next run publishes into {new}, and copies to {old} as soon as that answers.",
     ]
