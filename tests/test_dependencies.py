@@ -35,6 +35,7 @@ REFUSED = {
     "distributed": ("2025.12.0", "PYSEC-2026-169"),
     "h11": ("0.14.0", "CVE-2025-43859"),
     "jinja2": ("3.1.5", "CVE-2025-27516"),
+    "markdown-it-py": ("3.0.0", "a short table takes gigabytes"),
     "starlette": ("1.3.0", "PYSEC-2026-249"),
     "urllib3": ("2.6.3", "PYSEC-2026-141"),
 }

@@ -462,10 +462,12 @@ class MissDesk:
             repo = None
         if repo is None:
             return DeskAnswer(503, f"{COLD}; {how_to_ask(settings)}", {"Retry-After": COLD_AGAIN})
+        key = asked.target, repo
         with self._lock:
-            if self._thaws.get((asked.target, repo)) is None and len(self._thawing) < _MOST_FETCHES:
-                self._thaws.put((asked.target, repo), True)
-                self._thawing.add((asked.target, repo))
+            rests = key in self._thawing or self._thaws.get(key) is not None
+            if not rests and len(self._thawing) < _MOST_FETCHES:
+                self._thaws.put(key, True)
+                self._thawing.add(key)
                 self._warming.submit(self._thaw, mirror, asked.target, repo)
         if tiers.restores:
             return DeskAnswer(503, f"{COLD}; it is being restored, which takes hours", {"Retry-After": COLD_AGAIN})

@@ -362,6 +362,11 @@ def test_text_and_json_are_looked_at_where_they_stand_and_no_more_than_their_beg
     assert reader.violations() == []
     reader.find("#preview-close").click()
     assert not reader.find("#preview").is_displayed()
+    deep = "[" * 100 + "]" * 100  # laid out it would be 100 times as long, and so on
+    tiny.pages[f"{at}/config.json"] = deep.encode()
+    reader.run(look.format(3))
+    reader.wait(lambda: reader.seen("#preview pre") == deep)
+    reader.find("#preview-close").click()
     reader.run(look.format(2))
     reader.wait(lambda: reader.seen("#preview pre").startswith("中<script>"))
     assert "The beginning of the file" in reader.seen("#preview-said")

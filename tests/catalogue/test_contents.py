@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from typing import Any
 
@@ -178,6 +180,21 @@ def test_a_card_leads_to_its_own_files_and_away_without_a_trace() -> None:
     made = str(card_page.rendered("[a](docs/x%20y.md#top) [b](https://example.org/)", "../../m/resolve/c/"))
     assert '<a href="../../m/resolve/c/docs/x%20y.md" rel="nofollow noopener' in made
     assert f'<a href="{escape("https://example.org/")}" rel="nofollow noopener noreferrer external ugc">b</a>' in made
+
+
+def test_cards_of_many_repos_at_once_take_no_more_memory_than_one() -> None:
+    card = "a|" * 20 + "\n" + "-|" * 20 + "\n" + "a\n" * 200
+
+    def peak(cards: int) -> int:
+        tracemalloc.start()
+        with ThreadPoolExecutor(cards) as pool:
+            list(pool.map(lambda _: len(card_page.rendered(card, "x/")), range(cards)))
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    card_page.rendered(card, "x/")  # what stays of the first is no card's
+    assert peak(4) < 1.5 * peak(1)
 
 
 def test_headings_of_a_card_stand_below_those_of_the_page_and_leave_none_out() -> None:

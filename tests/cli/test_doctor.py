@@ -169,7 +169,7 @@ def test_a_budget_that_is_nearly_spent_is_a_warning(folder: Path) -> None:
 
 
 @contextmanager
-def dated(ahead: timedelta, headers: dict[str, str] | None = None) -> Iterator[str]:
+def dated(ahead: timedelta, headers: dict[str, str] | None = None, body: bytes = b"[]") -> Iterator[str]:
     """A server whose clock is ahead of ours."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -178,9 +178,9 @@ def dated(ahead: timedelta, headers: dict[str, str] | None = None) -> Iterator[s
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
             self.send_header("Date", format_datetime(datetime.now(UTC) + ahead, usegmt=True))
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"[]")
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -211,6 +211,9 @@ def test_a_front_is_asked_as_clients_and_browsers_ask_it(folder: Path, hub: Hub)
         assert health(found["cors"]) == ["fault"]
     (line,) = checked(folder, hub=hub.url, front=hub.url)["front"]  # answers, and is none of ours
     assert line.health is Health.FAULT
+    with dated(timedelta(0), body=b"[" * 100_000) as url:
+        (line,) = checked(folder, hub=hub.url, front=url)["front"]
+    assert "with other words than a front of ours" in line.said
 
 
 def test_a_disk_that_is_not_mounted_is_no_empty_target(tmp_path: Path) -> None:

@@ -62,6 +62,7 @@ def test_of_very_many_tensors_the_first_are_named_and_all_are_counted() -> None:
     assert (known.tensors, known.parameters, len(known.first)) == (5000, 20_000, FIRST_SHOWN)
 
 
+MANY = b'{"__metadata__":{"many":[' + b"0," * 600_000 + b"0]}}"
 HOSTILE = {
     "a header longer than the file": struct.pack("<Q", 1 << 40) + b"{}",
     "a header of 90 MB": struct.pack("<Q", 90 << 20) + b"{}",
@@ -76,6 +77,7 @@ HOSTILE = {
     "more than there can be": safetensors_file({"w": ("F16", [1 << 40, 1 << 40])}),
     "too many dimensions": safetensors_file({"w": ("F16", [1] * 17)}),
     "too many tensors": safetensors_file({f"{number:x}": ("F16", [1]) for number in range(66_000)}),
+    "more values than tensors have": struct.pack("<Q", len(MANY)) + MANY,
     "empty": b"",
 }
 

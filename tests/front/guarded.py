@@ -144,6 +144,8 @@ class Guarded:
                 "status.json",
                 "feed.atom",
                 "changes.json",
+                "relations.json",
+                "wanted.html",
                 "list/one.html",
                 "missing.html",
             ):

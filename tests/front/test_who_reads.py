@@ -280,6 +280,8 @@ def test_lists_and_the_catalogue_name_a_repo_to_those_alone_who_may_see_it(
         "status.json",
         "feed.atom",
         "changes.json",
+        "relations.json",
+        "wanted.html",
         "list/one.html",
         "list/one.json",
     ):
@@ -363,6 +365,8 @@ def _some_request(choose: random.Random, guarded: Guarded) -> tuple[str, str]:
             "index.html",
             "status.json",
             "feed.atom",
+            "changes.json",
+            "relations.json",
             "lists.json",
             "list/one.json",
             "all/index.html",

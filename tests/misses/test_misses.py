@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -22,9 +23,10 @@ from mirror_sync.daemon.requests import RequestState, Started
 from mirror_sync.domain.access.access_tokens import digest_of
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.digest import Sha256
+from mirror_sync.domain.job.targets import Tiers
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.outcome.report import RepoStatus
-from mirror_sync.domain.outcome.tier_report import MovedRepo
+from mirror_sync.domain.outcome.tier_report import Move, MovedRepo
 from mirror_sync.domain.policy.gone import Gone
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import change_refs, read_refs
@@ -207,6 +209,33 @@ class _Asked:
 
     def thaw(self, target: str, repo: Repo) -> MovedRepo:
         raise AssertionError("nothing is cold")
+
+
+def test_a_repo_is_brought_back_by_one_at_a_time_however_long_that_takes(fetching: tuple[Desk, Path]) -> None:
+    begun, go = list[Repo](), threading.Event()
+
+    class Slow(_Asked):
+        def thaw(self, target: str, repo: Repo) -> MovedRepo:
+            begun.append(repo)
+            assert go.wait(30)
+            return MovedRepo(str(repo), Move.THAWED, 1, 1, "")
+
+    settings, now = fetching[0].settings, [0.0]
+    target = replace(settings.targets["disk"], tiers=Tiers(timedelta(days=30), ("log",), storage_class="GLACIER"))
+    desk = MissDesk(lambda target, repo: (), Metrics().misses, lambda: now[0])
+    desk.take(replace(settings, targets={"disk": target}), Slow())
+
+    def asks(name: str) -> int:
+        return desk.answer(MissQuestion("thaw", "disk", f"model:acme/{name}", "GET", "/x", "", "", "10.0.0.1")).status
+
+    assert asks("one") == 503
+    until(lambda: bool(begun))
+    now[0] = 3600.0
+    assert asks("one") == 503
+    assert asks("two") == 503  # comes after what waits
+    go.set()
+    until(lambda: len(begun) == 2)
+    assert [repo.id for repo in begun] == ["acme/one", "acme/two"]
 
 
 def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothing_from_others(

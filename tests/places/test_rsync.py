@@ -150,3 +150,14 @@ def test_a_mirror_that_is_not_mounted_takes_nothing_from_who_pulls_it(site: Site
     assert running.returncode == 1
     assert "has repos no more that were there: is it mounted?" in said
     assert {stat.key for stat in DirectoryStore(site.folder / "pulled").list("")} == kept
+
+
+def test_a_mirror_whose_blobs_are_not_mounted_takes_nothing_from_who_pulls(site: Site, url: str) -> None:
+    store = pulled(site, url)
+    shutil.move(site.folder / "main/blobs", site.folder / "elsewhere")
+    (site.folder / "main/blobs").mkdir()
+    running = begin(site, url)
+    _, said = running.communicate(timeout=60)
+    assert (running.returncode, "is all of it mounted?" in said) == (1, True)
+    assert list(dangling(store)) == []
+    assert site.refs(store) == site.refs(site.main())

@@ -59,7 +59,7 @@ def look_at_front(_: Patient, url: str) -> Saying:
 def _same(body: bytes, wanted: bytes) -> bool:
     try:
         return bool(json.loads(body) == json.loads(wanted))
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -142,7 +142,7 @@ def _turned(url: str, kinds: str) -> Saying:
 def _items(body: bytes) -> list[object] | None:
     try:
         found = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None
 

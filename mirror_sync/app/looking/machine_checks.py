@@ -204,7 +204,7 @@ def look_at_daemon(patient: Patient, _: str) -> Saying:
     try:
         found = json.loads(reply.body)
         ready, missing = bool(found["ready"]), dict(found["missing"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         advice = "give one of the two another address"
         yield (
             Health.FAULT,

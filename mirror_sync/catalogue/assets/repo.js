@@ -2,6 +2,7 @@
 // All of it is asked of this site alone, and left out where it does not answer.
 const PREVIEW = 128 * 1024; // bytes of a file
 const PRETTY = 64 * 1024; // characters of JSON that are laid out
+const DEEPEST = 64; // values within each other: each is indented by all that it is in
 const PAGES = 20; // of a listing, 1,000 files each
 const LISTED = 200; // files that differ, of each kind
 
@@ -100,8 +101,18 @@ const beginning = async (address) => {
   return new TextDecoder().decode(bytes);
 };
 
+const isDeep = (text) => {
+  let depth = 0;
+  for (const one of text) {
+    if (one === "[" || one === "{") depth += 1;
+    if (one === "]" || one === "}") depth -= 1;
+    if (depth > DEEPEST) return true;
+  }
+  return false;
+};
+
 const laidOut = (name, text) => {
-  if (!name.endsWith(".json") || text.length > PRETTY) return text;
+  if (!name.endsWith(".json") || text.length > PRETTY || isDeep(text)) return text;
   try {
     return JSON.stringify(JSON.parse(text), null, 2);
   } catch {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import threading
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -27,13 +28,19 @@ _FIRST_LEVEL, _LAST_LEVEL = 3, 6  # of headings: a page has two of its own above
 _REL = "nofollow noopener noreferrer external ugc"
 _TAG = re.compile(r"<[^<>]*>")
 _UNSEEN = (("<!--", "-->"), ("<script", "</script>"), ("<style", "</style>"))
+_ONE = threading.Lock()  # a hostile one takes some 70 MB, and a second of the processor that all threads share
 _KEPT = frozenset({"href", "rel", "start"})  # attributes of what is written
 
 
 def rendered(text: str, files_at: str) -> Markup:
     """The card as HTML; `files_at` is where files of the repo are, seen from the page."""
     lines = (line[:_LONGEST_LINE] for line in text.split("\n"))
-    tokens = _parser().parse("\n".join(lines))
+    with _ONE:
+        return _written("\n".join(lines), files_at)
+
+
+def _written(text: str, files_at: str) -> Markup:
+    tokens = _parser().parse(text)
     level, made = _FIRST_LEVEL - 1, []
     for token in tokens:
         if token.type == "heading_open":

@@ -23,6 +23,7 @@ FIRST_SHOWN = 40  # tensors of a file that are named
 MOST_BYTES = (16 * 1024 * 1024, 64)  # of a file, and in how many reads
 _LONGEST_HEADER = 4 * 1024 * 1024  # of safetensors: that of a file of 20,000 tensors has 2 MB
 _MOST_TENSORS = 65_536  # of a file
+_MOST_VALUES = 8 * _MOST_TENSORS  # of that JSON: a tensor has 8 to 11, and 90 bytes
 _MOST_FACTS, _MOST_ITEMS = 10_000, 2_000_000  # of a GGUF header, and of all its lists: a vocabulary has 500,000
 _MOST_DIMENSIONS = 16
 _MOST_PARAMETERS = 2**53  # of a file: what JavaScript still counts
@@ -200,7 +201,10 @@ def _safetensors(ranges: Ranges) -> Iterator[Tensor]:
     (length,) = struct.unpack("<Q", ranges.head()[:8])
     if not length <= min(_LONGEST_HEADER, ranges.size - 8):
         raise Unclear(f"a header of {length} bytes")
-    known = json.loads(ranges.at(8, length))
+    body = ranges.at(8, length)
+    if sum(map(body.count, (b"{", b"[", b","))) > _MOST_VALUES:  # small values take the most memory of all
+        raise Unclear("more values than tensors have")
+    known = json.loads(body)
     if not isinstance(known, dict):
         raise Unclear("no JSON object")
     for name, said in known.items():

@@ -123,7 +123,7 @@ def count_line(counts: FrontCounts, line: str | bytes) -> None:
         first = entry.get("first")  # programs before wrote none
         began = None if first is None or status == _GONE else max(0.0, float(first))
         caches = [(str(entry.get("zone", "")), str(entry.get("cache", ""))), (POINTERS, str(entry.get("pointer", "")))]
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"no line of a front's log: {error!r}") from None
     counts.add(status, sent, began)
     for zone, outcome in caches:
