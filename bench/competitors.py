@@ -72,12 +72,6 @@ def jobs(folder: Path, hub: str, repos: list[str], target: dict[str, str], *, ca
     return path
 
 
-def bucket_target(server: S3Server, bucket: str) -> dict[str, str]:
-    """A bucket as jobs.yaml names it."""
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key, "region": server.region}
-    return {"url": f"s3://{bucket}", "endpoint_url": server.endpoint_url, "addressing": "path", **keys}
-
-
 def rclone(source: Upstream | Path, target: S3Server | None, where: str, flags: tuple[str, ...] = ()) -> Command:
     """``rclone copy`` from the CDN or a folder to a bucket, or to a folder when there is no server."""
     environment = _rclone_environment(target)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -30,10 +30,7 @@ from mirror_sync.stores.two_places import TwoPlaces
 from mirror_sync.wiring.adapters import open_tiers
 from mirror_sync.wiring.assembly import Assembly
 from tests.places.site import Died, Site, Watched, dangling
-from tests.places.test_replicas import bucket
-
-if TYPE_CHECKING:
-    from tests.servers.bucket import S3Server
+from tests.servers.bucket import S3Server
 
 DAY = 86_400.0
 SIZE = 300_000
@@ -245,13 +242,9 @@ def test_a_cold_place_that_is_not_mounted_is_no_empty_one_and_nothing_moves_ther
     assert (set(notes.archived), set(notes.thawed)) == ({C}, {A})
 
 
-@pytest.mark.parametrize("large", [40 * 1024 * 1024])
-def test_buckets_are_two_places_too_and_large_files_go_in_parts(
-    tmp_path: Path, request: pytest.FixtureRequest, large: int
-) -> None:
-    server: S3Server = request.getfixturevalue("radosgw")
-    shelves = Shelves(tmp_path, {"target": bucket(server)}, bucket(server))
-    body = os.urandom(large)
+def test_buckets_are_two_places_too_and_large_files_go_in_parts(tmp_path: Path, radosgw: S3Server) -> None:
+    shelves = Shelves(tmp_path, {"target": radosgw.place("a/prefix/")}, radosgw.place("a/prefix/"))
+    body = os.urandom(40 * 1024 * 1024)
     shelves.site.write("acme/c", own_bin=MINE["c"], big_bin=body)
     shelves.site.sync()
     assert moves(shelves.pass_over()) == {
@@ -267,10 +260,9 @@ def test_buckets_are_two_places_too_and_large_files_go_in_parts(
 
 
 def test_a_class_that_gives_at_once_is_read_as_ever_and_one_that_does_not_is_restored_and_no_damage(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, moto: S3Server
 ) -> None:
-    server: S3Server = request.getfixturevalue("moto")
-    instant = Shelves(tmp_path, {"class": "GLACIER_IR"}, bucket(server))
+    instant = Shelves(tmp_path, {"class": "GLACIER_IR"}, moto.place("a/prefix/"))
     assert moves(instant.pass_over()) == {
         "acme/a": ("archived", 2),
         "acme/b": ("archived", 1),
@@ -282,7 +274,7 @@ def test_a_class_that_gives_at_once_is_read_as_ever_and_one_that_does_not_is_res
     assert moves(instant.pass_over()) == {"acme/a": ("thawed", 2)}
     assert instant.lies() == {"a": False, "b": True, "c": True, "shared": False}
     (tmp_path / "frozen").mkdir()
-    frozen = Shelves(tmp_path / "frozen", {"class": "GLACIER"}, bucket(server))
+    frozen = Shelves(tmp_path / "frozen", {"class": "GLACIER"}, moto.place("a/prefix/"))
     assert moves(frozen.pass_over(C)) == {"acme/c": ("archived", 1)}
     with pytest.raises(BlobFrozen), frozen.store().read(key_of(MINE["c"])):
         pass
