@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import pytest
 import typer
+import typer.core
 
 from mirror_sync.cli.completing import names_of_jobs_and_repos, names_of_repos, names_of_targets
 from mirror_sync.domain.outcome.events import RepoFinished, RunStarted
@@ -38,7 +38,7 @@ def context(tmp_path: Path) -> typer.Context:
     for kind, name in ((Kind.MODEL, "acme/found-1"), (Kind.DATASET, "acme/found-2")):
         history(RepoFinished("r", RepoReport("nightly", kind, name, "main", RepoOutcome.UNCHANGED, "c" * 40, "")))
     history.close()
-    made = typer.Context(click.Command("status"))
+    made = typer.Context(typer.core.TyperCommand("status"))
     made.params["config"] = str(path)
     return made
 
