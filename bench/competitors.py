@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
@@ -52,30 +53,35 @@ def verify(build: Build, configuration: Path) -> Command:
     return Command([build.program, "-c", configuration, "verify"])
 
 
-def jobs(folder: Path, hub: str, repos: list[str], target: dict[str, str], *, catalogue: bool = True) -> Path:
-    """Write a jobs.yaml with nothing but what must be said; all else is default.
+def jobs(
+    folder: Path,
+    upstream: str | Path,
+    repos: list[str],
+    target: Mapping[str, object],
+    *,
+    catalogue: bool = True,
+    **more: object,
+) -> Path:
+    """Write a jobs.yaml with nothing but what must be said, and `more`; all else is default.
 
-    Without a `catalogue` ours does no more than those who only move files.
+    `upstream` is the address of a Hub, or a folder. Without a `catalogue` ours does no more than those who only move
+    files.
     """
+    hub = {"kind": "huggingface", "endpoints": [upstream]}
     document: dict[str, object] = {
         "version": 1,
         "state_dir": str(folder / "state"),
-        "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub]}},
-        "targets": {"mirror": target},
+        "upstreams": {"hub": {"kind": "directory", "url": str(upstream)} if isinstance(upstream, Path) else hub},
+        "targets": {"mirror": dict(target)},
         "licenses": {"allow": ["mit"]},
         "jobs": [{"name": "bench", "repos": repos}],
+        **more,
     }
     if not catalogue:
         document["site"] = {"enabled": False}
     path = folder / "jobs.yaml"
     path.write_text(json.dumps(document), encoding="utf-8")  # every JSON document is YAML
     return path
-
-
-def bucket_target(server: S3Server, bucket: str) -> dict[str, str]:
-    """A bucket as jobs.yaml names it."""
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key, "region": server.region}
-    return {"url": f"s3://{bucket}", "endpoint_url": server.endpoint_url, "addressing": "path", **keys}
 
 
 def rclone(source: Upstream | Path, target: S3Server | None, where: str, flags: tuple[str, ...] = ()) -> Command:

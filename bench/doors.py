@@ -6,14 +6,13 @@ first changes; what counts is the CPU of the whole program, start and end includ
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Mapping
 from statistics import median
 from typing import Any
 
 from bench.builds import Build
-from bench.competitors import sync
+from bench.competitors import jobs, sync
 from bench.figures import MIB, Target
 from bench.many_files import CARD, REPO
 from bench.measure import Cost, measured
@@ -70,17 +69,8 @@ def _make(setting: Setting) -> None:
 
 def _published(setting: Setting, build: Build, name: str) -> Cost:
     work = setting.fresh("publication")
-    path = work / "jobs.yaml"
-    jobs = {
-        "version": 1,
-        "state_dir": str(work / "state"),
-        "licenses": {"allow": ["mit"]},
-        "upstreams": {"disk": {"kind": "directory", "url": (setting.work / "upstream").as_uri()}},
-        "targets": {"mirror": {"url": (work / "mirror").as_uri()}},
-        "jobs": [{"name": "doors", "upstream": "disk", "target": "mirror", "repos": [REPO]}],
-        "front": dict(FRONTS[name]),
-    }
-    path.write_text(json.dumps(jobs), encoding="utf-8")  # which is YAML
+    target = {"url": (work / "mirror").as_uri()}
+    path = jobs(work, setting.work / "upstream", [REPO], target, front=dict(FRONTS[name]))
     cost = measured(sync(build, path), work / "log")
     shutil.rmtree(work)
     return cost

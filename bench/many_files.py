@@ -67,16 +67,7 @@ def rows(files: int, work: Path) -> Iterator[Row]:
     """A first publication, then a run after one file has changed."""
     shutil.rmtree(work, ignore_errors=True)
     folder, mirror = make(files, work / "upstream"), work / "mirror"
-    path = work / "jobs.yaml"
-    path.write_text(
-        "version: 1\n"
-        f"state_dir: {work / 'state'}\n"
-        "licenses: {allow: [mit]}\n"
-        f"upstreams: {{disk: {{kind: directory, url: '{work / 'upstream'}'}}}}\n"
-        f"targets: {{mirror: {{url: '{mirror.as_uri()}'}}}}\n"
-        f"jobs: [{{name: many, upstream: disk, target: mirror, repos: ['{REPO}']}}]\n",
-        encoding="utf-8",
-    )
+    path = jobs(work, work / "upstream", [REPO], {"url": mirror.as_uri()})
     cost = measured(sync(HERE, path), work / "log", LIMIT)
     before = objects(mirror)
     yield Row(files, "first publication", cost, before)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.builds import HERE, Build, older, ours
-from bench.competitors import bucket_target, jobs, sync
+from bench.competitors import jobs, sync
 from bench.figures import MIB
 from bench.many_repos_hub import Crowd, CrowdedHub, crowded_hub
 from bench.measure import Command, Cost, measured
@@ -128,7 +128,7 @@ def _target(running: ExitStack, work: Path, *, s3: bool) -> dict[str, str]:
     if not s3:
         return {"url": (work / "mirror").as_uri()}
     server = running.enter_context(moto())
-    return bucket_target(server, server.make_bucket())
+    return server.place()
 
 
 def world(crowd: Crowd, hub: CrowdedHub, work: Path, target: dict[str, str]) -> None:

@@ -53,7 +53,7 @@ def run(setting: Setting, files: int = 100_000, limits: Limits | None = None) ->
         _commit(
             hub, {"README.md": CARD.decode()} | {_path(number): f"{number % DISTINCT}\n" for number in range(files)}
         )
-        target = competitors.bucket_target(gateway, bucket)
+        target = gateway.place(bucket=bucket)
         sync = competitors.sync(setting.ours, competitors.jobs(folder, hub.url, [REPO], target))
         first = measured(sync, folder / "first.log", 1800)
         say(f"  {files:,} files: mirrored in {first.seconds:.0f} s")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.builds import HERE
-from bench.competitors import sync
+from bench.competitors import jobs, sync
 from bench.figures import MIB
 from bench.many_files import CARD, LIMIT, REPO, make, objects
 from bench.measure import Command, Cost, measured
@@ -48,28 +48,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def rows(repo: str, work: Path, changed: Path) -> Iterator[str]:
     """A first copy, and one after this file has changed."""
-    path, far = work / "jobs.yaml", work / "far"
-    replica = f", replicas: [{{name: far, url: '{far.as_uri()}'}}]"
+    upstream, far, target = work / "upstream", work / "far", {"url": (work / "mirror").as_uri()}
+    replicas = [{"name": "far", "url": far.as_uri()}]
     for run in ("first copy", "one changed"):
-        _write(path, work, "")  # as long as a replica is named, a run copies to it
+        path = jobs(work, upstream, [REPO], target)  # as long as a replica is named, a run copies to it
         measured(sync(HERE, path), work / "log", LIMIT)
-        _write(path, work, replica)
+        path = jobs(work, upstream, [REPO], {**target, "replicas": replicas})
         before = objects(far)
         cost = measured(Command([HERE.program, "-c", path, "-q", "replicate"]), work / "log", LIMIT)
         yield _line(repo, run, cost, objects(far) - before)
         changed.write_text("changed\n", encoding="utf-8")
-
-
-def _write(path: Path, work: Path, replica: str) -> None:
-    path.write_text(
-        "version: 1\n"
-        f"state_dir: {work / 'state'}\n"
-        "licenses: {allow: [mit]}\n"
-        f"upstreams: {{disk: {{kind: directory, url: '{work / 'upstream'}'}}}}\n"
-        f"targets: {{mirror: {{url: '{(work / 'mirror').as_uri()}'{replica}}}}}\n"
-        f"jobs: [{{name: many, upstream: disk, target: mirror, repos: ['{REPO}']}}]\n",
-        encoding="utf-8",
-    )
 
 
 def _line(repo: str, run: str, cost: Cost, more: int) -> str:

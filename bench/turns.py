@@ -100,7 +100,7 @@ class Ours:
 
     def _into_bucket(self, place: Place) -> Cost:
         with place.bucket() as (gateway, bucket):
-            return self._into(place, competitors.bucket_target(gateway, bucket), (gateway, bucket))
+            return self._into(place, gateway.place(bucket=bucket), (gateway, bucket))
 
     def _into_folder(self, place: Place, mirror: Path) -> Cost:
         return self._into(place, {"url": mirror.as_uri()}, mirror)

@@ -117,7 +117,7 @@ def _target(setting: Setting, fleet: Fleet, folder: Path) -> dict[str, str]:
     if fleet.to == "directory":
         return {"url": (folder / "mirror").as_uri()}
     gateway = setting.gateway()
-    return competitors.bucket_target(gateway, gateway.make_bucket())
+    return gateway.place()
 
 
 @contextmanager

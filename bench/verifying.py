@@ -84,7 +84,7 @@ def _target(setting: Setting, to: To, mirror: Path) -> tuple[dict[str, str], Pat
         return {"url": mirror.as_uri()}, mirror
     gateway = setting.gateway()
     bucket = gateway.make_bucket()
-    return competitors.bucket_target(gateway, bucket), (gateway, bucket)
+    return gateway.place(bucket=bucket), (gateway, bucket)
 
 
 def _rounds(setting: Setting, to: To, contestants: Mapping[str, Command]) -> list[Measurement]:

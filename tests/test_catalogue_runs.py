@@ -294,8 +294,7 @@ def test_in_a_real_bucket_a_run_that_changed_nothing_writes_only_what_tells_when
 ) -> None:
     upstream(tmp_path, "x")
     bucket = radosgw.make_bucket()
-    keys = {"access_key": radosgw.access_key, "secret_key": radosgw.secret_key, "region": radosgw.region}
-    target = {"url": f"s3://{bucket}", "endpoint_url": radosgw.endpoint_url, "addressing": "path", **keys}
+    target = radosgw.place(bucket=bucket)
 
     def written() -> dict[str, Any]:
         found = radosgw.client().list_objects_v2(Bucket=bucket, Prefix="site/")["Contents"]

@@ -163,6 +163,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.target-unavailable": ("This mirror’s store did not answer at the last attempt", "上次尝试时本站存储未应答"),
     "reason.target-denied": ("This mirror’s store did not let it be written", "本站存储拒绝写入"),
     "reason.target-full": ("There was no room left for it", "本站存储空间不足"),
+    "reason.part-missing": ("A part of what was carried here is missing", "带来的内容缺少一部分"),
     "reason.target-frozen": ("Its files are archived, and have to be brought back first", "其文件已归档，需先恢复"),
     "reason.vanished": (
         "It was here and is not any more; the people who run this mirror have to look",

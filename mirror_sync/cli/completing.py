@@ -15,7 +15,7 @@ import typer
 
 _MOST = 300  # names: nobody reads more
 _GLOB = frozenset("*?[!")
-_USUAL_STATE = "state"
+_USUAL_STATE = "./var/state"  # as config/keys/model.py has it, which is too much for a shell that waits
 
 _REMEMBERED = """
 SELECT DISTINCT kind, repo FROM repos WHERE (kind = ? OR ? = '') AND substr(repo, 1, ?) = ? ORDER BY repo LIMIT ?

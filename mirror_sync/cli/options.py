@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 import typer.core
 
-from mirror_sync.cli.completing import names_of_jobs, names_of_targets
+from mirror_sync.cli.completing import names_of_jobs, names_of_repos, names_of_targets
 from mirror_sync.cli.invocation import Invocation, Options
 from mirror_sync.errors import UsageError
 from mirror_sync.observe.log.log import Format
@@ -36,12 +36,33 @@ DebugOption = Annotated[bool, typer.Option("--debug", help="Log everything, and 
 
 Jobs = Annotated[list[str] | None, typer.Argument(metavar="JOB", hidden=True, autocompletion=names_of_jobs)]
 Job = Annotated[str, typer.Argument(metavar="JOB", help="Its name.", autocompletion=names_of_jobs)]
+JobsOption = Annotated[
+    list[str] | None,
+    typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
+]
+RepoArgument = Annotated[
+    str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
+]
+OnlyRepo = Annotated[
+    str | None,
+    typer.Argument(metavar="REPO", help="Only this one: org/name, or dataset:org/name.", autocompletion=names_of_repos),
+]
+OnlyRepoOption = Annotated[
+    str | None,
+    typer.Option(
+        "--repo", metavar="REPO", help="Only this one: org/name, or dataset:org/name.", autocompletion=names_of_repos
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 Target = Annotated[
     str | None,
     typer.Option(
         "--target", metavar="NAME", help="Which target, when there are several.", autocompletion=names_of_targets
     ),
+]
+OnlyTarget = Annotated[
+    str | None,
+    typer.Option("--target", metavar="NAME", help="In this target only.", autocompletion=names_of_targets),
 ]
 
 

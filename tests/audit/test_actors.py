@@ -22,7 +22,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import Interrupted
 from mirror_sync.wiring.program import Mirror
 from tests.daemon.living import write_jobs
-from tests.daemon.test_retries import until
+from tests.waiting import until
 
 ONE = Repo.parse("acme/one")
 ALICE, BOB = Actor(ActorKind.USER, "alice@host"), Actor(ActorKind.USER, "bob@host")

@@ -24,14 +24,7 @@ from tests.servers.bucket import S3Server
 
 
 def target_of(server: S3Server) -> dict[str, Any]:
-    return {
-        "url": f"s3://{server.make_bucket()}",
-        "endpoint_url": server.endpoint_url,
-        "access_key": server.access_key,
-        "secret_key": server.secret_key,
-        "addressing": "path",
-        "grace": "0s",
-    }
+    return {**server.place(), "grace": "0s"}
 
 
 @pytest.fixture(params=["directory", "moto"])

@@ -206,14 +206,7 @@ def _add_main(sites: Sites, stack: ExitStack, hub: str, server: S3Server | None)
     if server is not None:
         bucket = server.make_bucket()
         shelf = BucketShelf(server, bucket)
-        target = {
-            "url": f"s3://{bucket}",
-            "endpoint_url": server.endpoint_url,
-            "region": server.region,
-            "addressing": "path",
-            "access_key": server.access_key,
-            "secret_key": server.secret_key,
-        }
+        target = {**server.place(bucket=bucket)}
     replica = {"name": FAR, **_place(FAR, sites), "wait": "60s"}
     jobs = {
         "upstreams": {"hub": {"kind": "huggingface", "endpoints": [hub]}},

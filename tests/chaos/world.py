@@ -81,10 +81,8 @@ def folder_place(folder: Path) -> Iterator[Place]:
 def bucket_place(server: S3Server) -> Iterator[Place]:
     """A bucket behind a proxy; emptied afterwards, since radosgw's store is memory."""
     bucket = server.make_bucket()
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    common = {"url": f"s3://{bucket}", "region": server.region, "addressing": "path", **keys}
     with proxy(server.endpoint_url) as between:
-        through, direct = ({**common, "endpoint_url": url} for url in (between.url, server.endpoint_url))
+        through, direct = (server.place(bucket=bucket, endpoint_url=url) for url in (between.url, None))
         try:
             yield Place(through, direct, BucketShelf(server, bucket), between)
         finally:

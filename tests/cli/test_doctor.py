@@ -94,10 +94,7 @@ def test_a_bucket_is_tried_by_what_servers_differ_in_and_is_left_as_it_was(
     folder: Path, hub: Hub, moto: S3Server
 ) -> None:
     bucket = moto.make_bucket()
-    keys = f"access_key: {moto.access_key}, secret_key: {moto.secret_key}, region: us-east-1, addressing: path"
-    found = checked(
-        folder, hub=hub.url, target=f"{{url: 's3://{bucket}/p', endpoint_url: '{moto.endpoint_url}', {keys}}}"
-    )
+    found = checked(folder, hub=hub.url, target=json.dumps(moto.place("p/", bucket=bucket)))
     assert health(found["target"]) == ["ok"]
     assert [line.said for line in found["write"]] == [
         "an object was put, listed and read",
@@ -108,9 +105,7 @@ def test_a_bucket_is_tried_by_what_servers_differ_in_and_is_left_as_it_was(
 
 
 def test_wrong_keys_of_a_real_server_are_a_fault_that_names_them(folder: Path, hub: Hub, seaweedfs: S3Server) -> None:
-    bucket = seaweedfs.make_bucket("doctor")
-    keys = f"access_key: {seaweedfs.access_key}, secret_key: {seaweedfs.secret_key}, addressing: path"
-    place = f"{{url: 's3://{bucket}/p', endpoint_url: '{seaweedfs.endpoint_url}', {keys}}}"
+    place = json.dumps(seaweedfs.place("p/"))
     assert health(checked(folder, hub=hub.url, target=place)["write"]) == ["ok", "warning", "ok"]
     wrong = checked(folder, hub=hub.url, target=place.replace(seaweedfs.secret_key, "wrong-secret-of-it"))
     (line,) = wrong["target"]

@@ -25,9 +25,9 @@ DEAR = {
         "structlog",
         "tenacity",
     ),
-    *("truststore", "urllib3", "uvicorn", "opentelemetry", "google", "requests"),
+    *("truststore", "urllib3", "uvicorn", "opentelemetry", "google", "requests", "mirror_sync.observe.tracing"),
 }
-"""Libraries that no command over directories and a Hub needs: by the names of their packages."""
+"""What no command over directories and a Hub needs, by the names of packages: libraries, and what is there for one."""
 PAGES = {"jinja2", "markupsafe", "mirror_sync.catalogue", "mirror_sync.front"}
 MODELS = {"mirror_sync.config", "mirror_sync.domain", "yaml"}
 MEMORY = {"mirror_sync.engine", "mirror_sync.state", "sqlite3"}

@@ -16,8 +16,8 @@ from mirror_sync.daemon.watch import keeps_of
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import BEGIN, Program
 from tests.front.test_access_log import logged
-from tests.misses.world import until
 from tests.observers.test_reading import NOW, line, silence
+from tests.waiting import until
 
 KEEP = "{bytes: 2MB, by: last-read, logs: [FOLDER/logs/access.log*]}"
 CONFIG = f"""\

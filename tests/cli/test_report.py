@@ -24,7 +24,6 @@ from mirror_sync.ports.store import Store
 from mirror_sync.wiring.adapters import open_store
 from tests.cli.program import BEGIN, Ended, Program
 from tests.signing.keys import ssh_key
-from tests.trust.site import in_bucket
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
@@ -83,7 +82,7 @@ def filled(request: pytest.FixtureRequest, place: str, folder: Path) -> Shelf:
         target: dict[str, Any] = {"url": f"file://{folder}/mirror"}
     else:
         moto: S3Server = request.getfixturevalue("moto")
-        target = in_bucket(moto)
+        target = moto.place()
     ssh_key(folder)
     program = Program(folder)
     program.write(CONFIG.replace("TARGET", json.dumps({**target, "grace": "0s"})))

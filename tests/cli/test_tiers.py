@@ -24,10 +24,16 @@ jobs:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Program:
-    """Three repos of 0.8 MB, published long ago, of which acme/b was read ten days ago and the others yesterday."""
+def empty(tmp_path: Path) -> Program:
     program = Program(tmp_path, ("-m", "tests.cli.hasty"))
     program.write(CONFIG)
+    return program
+
+
+@pytest.fixture
+def shelf(empty: Program, tmp_path: Path) -> Program:
+    """Three repos of 0.8 MB, published long ago, of which acme/b was read ten days ago and the others yesterday."""
+    program = empty
     for name in "abc":
         program.add_repo(f"acme/{name}", weights=name * 800_000)
     assert program("sync").code == 0
@@ -60,18 +66,18 @@ def test_what_is_due_is_shown_moved_and_told_and_comes_back_by_a_word(shelf: Pro
     assert (by_hand.code, "archived by hand" in by_hand.out) == (0, True)
     assert shelf("archive", "--all-due").out == "target disk has 1.6 MB warm and 800 kB cold.\n"
     assert shelf("verify").code == 0
+    (shelf.folder / "logs/access.log.1").unlink()
+    unsure = shelf("archive", "--all-due")
+    assert unsure.code == 0, unsure.err
+    assert "nothing goes cold by itself, since it is not known what is read" in unsure.out.replace("\n", " ")
 
 
-def test_what_cannot_be_meant_is_one_line_with_what_would_be_right(shelf: Program) -> None:
+def test_what_cannot_be_meant_is_one_line_with_what_would_be_right(empty: Program) -> None:
     for arguments, said in (
         (("archive",), "name one REPO, or --all-due"),
         (("archive", "acme/a", "--all-due"), "name one REPO, or --all-due"),
         (("archive", "acme/aa"), "nothing of acme/aa is mirrored in disk"),
         (("thaw", "acme/a", "--target", "other"), "'other' is no target with tiers; these are: disk"),
     ):
-        ended = shelf(*arguments)
+        ended = empty(*arguments)
         assert (ended.code, said in ended.err, ended.err.count("\n")) == (2, True, 1), ended.err
-    (shelf.folder / "logs/access.log.1").unlink()
-    unsure = shelf("archive", "--all-due")
-    assert unsure.code == 0, unsure.err
-    assert "nothing goes cold by itself, since it is not known what is read" in unsure.out.replace("\n", " ")

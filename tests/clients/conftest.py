@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from tests.clients.mirror import FrontName, Mirror, Synced, TargetName, directory_target, s3_target, serving, sync
+from tests.clients.mirror import FrontName, Mirror, Synced, TargetName, directory_target, serving, sync
 from tests.clients.repos import fill
 from tests.clients.truth import Truth
 from tests.requirements import need
@@ -36,7 +36,7 @@ def synced_directory(upstream: tuple[Hub, Truth], tmp_path_factory: pytest.TempP
 def synced_s3(upstream: tuple[Hub, Truth], radosgw: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Synced:
     """The suite's repos in a private bucket of a real S3 server."""
     hub, truth = upstream
-    target = s3_target(radosgw, radosgw.make_bucket())
+    target = radosgw.place("some/prefix/")
     return sync(hub.url, truth, tmp_path_factory.mktemp("s3"), "s3", target)
 
 

@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from tests.clients.repos import DATASET, MANY, MODEL, TAG
 from tests.clients.truth import Truth
-from tests.servers.bucket import S3Server
 from tests.servers.child import child
 from tests.servers.nginx import nginx
 from tests.servers.ports import LOOPBACK, answers, free_port
@@ -62,13 +61,6 @@ class Synced:
 def directory_target(folder: Path) -> dict[str, str]:
     """A target of jobs.yaml: a folder."""
     return {"url": (folder / "mirror").absolute().as_uri()}
-
-
-def s3_target(server: S3Server, bucket: str) -> dict[str, str]:
-    """A target of jobs.yaml: a bucket, with a prefix."""
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    place = {"endpoint_url": server.endpoint_url, "region": server.region, "addressing": "path"}
-    return {"url": f"s3://{bucket}/some/prefix", **place, **keys}
 
 
 def sync(hub_url: str, truth: Truth, folder: Path, name: TargetName, target: Mapping[str, str]) -> Synced:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.environments import ROOT, python
-from tests.clients.mirror import FRONTS, WORKERS, FrontName, directory_target, run_program, s3_target
+from tests.clients.mirror import FRONTS, WORKERS, FrontName, directory_target, run_program
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK, free_port
 from tests.standin import Hub
@@ -74,7 +74,7 @@ def published(hub: Hub, folder: Path, target: dict[str, str]) -> Path:
 def test_kernels_and_spaces_are_read_by_their_own_clients(
     front: FrontName, bucket: bool, hub: Hub, tmp_path: Path, radosgw: S3Server
 ) -> None:
-    target = s3_target(radosgw, radosgw.make_bucket()) if bucket else directory_target(tmp_path)
+    target = radosgw.place("some/prefix/") if bucket else directory_target(tmp_path)
     configuration = published(hub, tmp_path, target)
     port = json.loads(configuration.read_text())["front"]["listen"].rpartition(":")[2]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -24,9 +23,9 @@ from mirror_sync.wiring.assembly import Assembly
 from mirror_sync.wiring.program import Mirror
 from tests.servers.child import Child, child
 from tests.servers.ports import LOOPBACK, answers, free_port
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds until a process is given up; nothing is measured
 _SCHEDULER = ("-m", "distributed.cli.dask_scheduler", "--host", LOOPBACK, "--no-dashboard", "--no-show")
 
 
@@ -40,7 +39,7 @@ class Scheduler:
     def __enter__(self) -> Scheduler:
         command = [sys.executable, *_SCHEDULER, "--port", str(self._port), "--protocol", self._protocol]
         self.child = self._stack.enter_context(child(command, self._log, self._environment))
-        self.child.wait_until(lambda: answers(self._port), PATIENCE)
+        self.child.wait_until(lambda: answers(self._port))
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -80,7 +79,7 @@ class Machines:
         path = self.config(f"worker-{self._count}", **changes)
         command = ("-m", "mirror_sync", "worker", "--config", str(path), *arguments)
         one = self.start(path.parent.name, *command, secrets=secrets)
-        one.wait_until(lambda: "is ready" in one.tail(), PATIENCE)
+        one.wait_until(lambda: "is ready" in one.tail())
         return one
 
     def start(self, name: str, *command: str, secrets: Mapping[str, str] | None = None) -> Child:
@@ -141,11 +140,4 @@ class Machines:
 def kill(one: Child) -> None:
     """As the kernel does when memory is short."""
     os.kill(one.pid, signal.SIGKILL)
-    wait_until(lambda: one.ended() is not None)
-
-
-def wait_until(ready: Callable[[], bool]) -> None:
-    limit = time.monotonic() + PATIENCE
-    while not ready():
-        assert time.monotonic() < limit, "it never came"
-        time.sleep(0.02)
+    until(lambda: one.ended() is not None)

@@ -19,9 +19,10 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.events import BytesFetched, Called, FileFinished, RepoPlanned, Retrying
 from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RunReport
 from mirror_sync.engine.transfer.multipart import in_flight
-from tests.cluster.machines import Machines, Scheduler, kill, wait_until
+from tests.cluster.machines import Machines, Scheduler, kill
 from tests.servers.child import Child
 from tests.standin import LFS, Generated, Hub, Small, faults
+from tests.waiting import until
 
 MIB = 1024 * 1024
 BIG = 40 * MIB
@@ -107,7 +108,7 @@ def test_a_worker_that_is_killed_costs_the_parts_in_flight(hub: Hub, machines: M
     hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
     workers = [machines.worker(), machines.worker()]
     with machines.syncing() as run:
-        wait_until(lambda: fetched(hub) > BIG // 4)
+        until(lambda: fetched(hub) > BIG // 4)
         first, second = sorted(workers, key=is_busy, reverse=True)
         kill(first)
         hub.faults.clear()
@@ -125,10 +126,10 @@ def test_a_worker_that_is_stopped_gives_its_errands_back(hub: Hub, machines: Mac
     hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
     workers = [machines.worker(), machines.worker()]
     with machines.syncing() as run:
-        wait_until(lambda: fetched(hub) > BIG // 4)
+        until(lambda: fetched(hub) > BIG // 4)
         first, _ = sorted(workers, key=is_busy, reverse=True)
         send(first.pid, signal.SIGTERM)
-        wait_until(lambda: first.ended() is not None)
+        until(lambda: first.ended() is not None)
         hub.faults.clear()
         assert run.result().ok
     assert first.ended() == 0
@@ -142,7 +143,7 @@ def test_a_stop_ends_what_is_out_and_the_next_run_goes_on(hub: Hub, machines: Ma
     hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
     machines.worker("--repos", "1")
     with machines.syncing() as run:
-        wait_until(lambda: fetched(hub) > BIG // 4)
+        until(lambda: fetched(hub) > BIG // 4)
         machines.stop.set()
         report = run.result()
     assert (report.interrupted, report.left) == (True, 2)
@@ -165,9 +166,9 @@ def test_a_job_that_is_stopped_ends_its_own_errands_alone(hub: Hub, machines: Ma
     jobs = [{"name": name, "repos": [f"{name}/*"]} for name in ("short", "long")]
     with machines.side_by_side(jobs=jobs) as start:
         stop, short = start("short")
-        wait_until(lambda: fetched(hub) > BIG // 4)
+        until(lambda: fetched(hub) > BIG // 4)
         _, long = start("long")
-        wait_until(lambda: any(event.repo.owner == "long" for event in machines.told(BytesFetched)))
+        until(lambda: any(event.repo.owner == "long" for event in machines.told(BytesFetched)))
         stop.set()
         stopped = short.result()
         hub.faults.clear()
@@ -185,9 +186,9 @@ def test_workers_go_on_for_a_coordinator_that_was_killed_and_came_back(hub: Hub,
     hub.faults.add(faults.trickle(2 * MIB), "GET *", origin="cdn")
     worker = machines.worker()
     first = machines.start("first", "-m", "mirror_sync", "sync", "--config", str(machines.config("coordinator")))
-    wait_until(lambda: fetched(hub) > BIG // 4)
+    until(lambda: fetched(hub) > BIG // 4)
     kill(first)
-    wait_until(lambda: "errand.given-back" in worker.tail())
+    until(lambda: "errand.given-back" in worker.tail())
     hub.faults.clear()
     assert machines.sync().ok
     assert fetched(hub) - BIG <= in_flight(BIG // PART) * PART
@@ -239,7 +240,7 @@ class TestNobody:
         offer(hub)
         stranger = ("--resources", "mirror-sync-0.0.9=4", "--no-nanny", "--no-dashboard")
         log = machines.start("stranger", "-m", "distributed.cli.dask_worker", machines.address, *stranger)
-        wait_until(lambda: "Registered to" in log.tail())
+        until(lambda: "Registered to" in log.tail())
         (repo,) = machines.sync(engine={"kind": "dask", "address": machines.address, "wait": "1s"}).repos
         assert repo.outcome == "failed"
         assert "127.0.0.1 has mirror-sync-0.0.9: install one version everywhere" in repo.reason
@@ -271,7 +272,7 @@ class TestNobody:
         with machines.syncing() as run:
             for _ in range(4):
                 worker = machines.worker()
-                wait_until(partial(is_busy, worker))
+                until(partial(is_busy, worker))
                 kill(worker)
             (repo,) = run.result().repos
         assert (repo.outcome, repo.code) == ("failed", "cluster")
@@ -287,11 +288,11 @@ def test_a_scheduler_that_is_lost_costs_the_run_and_its_workers_end(
         machines = make(scheduler.address)
         worker = machines.worker()
         with machines.syncing() as run:
-            wait_until(lambda: fetched(hub) > BIG // 4)
+            until(lambda: fetched(hub) > BIG // 4)
             kill(scheduler.child)
             (repo,) = run.result().repos
     assert (repo.outcome, repo.code) == ("failed", "cluster")
     assert "scheduler" in repo.reason
-    wait_until(lambda: worker.ended() is not None)
+    until(lambda: worker.ended() is not None)
     assert worker.ended() == 1
     assert "was lost" in worker.tail()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.machines import Machines, Scheduler, wait_until
+from tests.cluster.machines import Machines, Scheduler
 from tests.servers.certificates import Authority
 from tests.standin import Hub, Small
+from tests.waiting import until
 
 CONFIG = "DASK_DISTRIBUTED__COMM__"
 
@@ -38,12 +39,12 @@ def test_with_tls_only_those_with_a_certificate_take_part(
         machines.worker()
         path = str(machines.config("coordinator"))
         ended = machines.start("coordinator", "-m", "mirror_sync", "sync", "--json", "--quiet", "--config", path)
-        wait_until(lambda: ended.ended() is not None)
+        until(lambda: ended.ended() is not None)
         assert ended.ended() == 0
         assert json.loads(ended.log.read_text())["repos"][0]["outcome"] == "published"
         stranger = machines.start("stranger", "-m", "mirror_sync", "sync", "--config", path, secrets={})
         hub.model("acme/y", license="mit").commit({"b": Small(b"b")})
-        wait_until(lambda: stranger.ended() is not None)
+        until(lambda: stranger.ended() is not None)
         assert stranger.ended() == 1
         assert f"no Dask scheduler answers at {scheduler.address}" in stranger.log.read_text()
 
@@ -62,6 +63,6 @@ def test_without_the_extra_one_line_says_what_to_install(hub: Hub, make: Callabl
     machines = make("tcp://127.0.0.1:9")
     program = "import sys; sys.modules['distributed'] = None; from mirror_sync.cli import main; main()"
     ended = machines.start("bare", "-c", program, "worker", "--config", str(machines.config("bare-worker")))
-    wait_until(lambda: ended.ended() is not None)
+    until(lambda: ended.ended() is not None)
     assert ended.ended() == 1
     assert ended.log.read_text().endswith("needs the extra: pip install 'mirror-sync[cluster]'\n")

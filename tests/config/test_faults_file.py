@@ -29,7 +29,7 @@ TOP_FAULTS = [
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, profile, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, http, ha, engine, site, maintenance, "
+            "front, on, connections, bandwidth, http, ha, engine, traces, site, maintenance, "
             "access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),

@@ -6,12 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 240  # seconds until a test gives up; nothing is measured
+from tests.waiting import PATIENCE, until
 
 
 class Manager:
@@ -68,10 +67,7 @@ class Living:
         return self._process.wait(PATIENCE)
 
     def until_logged(self, text: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while text not in self.log:
-            assert time.monotonic() < end, f"{text!r} was not logged:\n{self.log}"
-            time.sleep(0.02)
+        until(lambda: text in self.log, lambda: f"{text!r} was not logged:\n{self.log}")
 
     @property
     def log(self) -> str:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.daemon.living import PATIENCE, Living, living
+from tests.daemon.living import Living, living
 from tests.servers.ports import free_port
 from tests.standin import Hub
 
@@ -74,13 +73,6 @@ class Member:
     @property
     def stands_by(self) -> bool:
         return self.ask("/leaderz")[0] == 503
-
-
-def until(seen: Callable[[], bool], what: Callable[[], str] = lambda: "") -> None:
-    end = time.monotonic() + PATIENCE
-    while not seen():
-        assert time.monotonic() < end, what()
-        time.sleep(0.05)
 
 
 def runs(log: str) -> list[str]:

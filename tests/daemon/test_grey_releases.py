@@ -14,9 +14,10 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.published import read_refs
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import BEGIN, Program
-from tests.daemon.living import PATIENCE, living
+from tests.daemon.living import living
 from tests.daemon.test_http import daemon_of, get, value
 from tests.servers.ports import free_port
+from tests.waiting import until
 
 X = Repo.parse("acme/one")
 CONFIG = f"""\
@@ -62,10 +63,7 @@ class Yearly:
         return read_refs(self.store, X)
 
     def until(self, true: Callable[[], bool]) -> None:
-        limit = time.monotonic() + PATIENCE
-        while not true():
-            assert time.monotonic() < limit, self.refs
-            time.sleep(0.1)
+        until(true, lambda: str(self.refs))
 
     def figure(self, name: str, **labels: str) -> float | None:
         try:

@@ -17,9 +17,9 @@ from mirror_sync.domain.audit_record import BY_DAEMON, Actor, ActorKind
 from mirror_sync.domain.repo import Repo
 from mirror_sync.wiring.program import Mirror
 from tests.daemon.before import Before
-from tests.daemon.living import PATIENCE, Manager, living, write_jobs
+from tests.daemon.living import Manager, living, write_jobs
 from tests.daemon.test_control import states
-from tests.daemon.test_retries import until
+from tests.waiting import PATIENCE, until
 
 ONE = Repo.parse("acme/one")
 ALICE = Actor(ActorKind.USER, "alice@here")

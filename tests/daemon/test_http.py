@@ -33,8 +33,9 @@ from mirror_sync.observe.metrics.ledger import JobFigures, JobOutcome, MetricsSn
 from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.observe.metrics.readings import Due
 from mirror_sync.state.records import RunRecord
-from tests.daemon.living import PATIENCE, living, write_jobs
+from tests.daemon.living import living, write_jobs
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 HOURLY = "name: hourly, schedule: {every: 1h}"
 DAILY = "name: daily, schedule: {every: 1d}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,8 +30,9 @@ from mirror_sync.state.tries import read_tries
 from mirror_sync.wiring.assembly import Assembly
 from mirror_sync.wiring.program import Mirror
 from tests.daemon.before import Before
-from tests.daemon.living import PATIENCE, write_jobs
+from tests.daemon.living import write_jobs
 from tests.standin import Hub, faults
+from tests.waiting import PATIENCE, until
 
 NAMES = tuple(f"acme/repo-{number:02}" for number in range(24))
 AT = "2026-01-01T00:00:00Z"
@@ -59,13 +59,6 @@ class Short(Assembly):
 class ShortMirror(Mirror):
     def _assembly(self) -> Assembly:
         return Short(self.settings, self.stop, self._learn)
-
-
-def until(seen: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not seen():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def write(folder: Path, hub: Hub) -> Path:

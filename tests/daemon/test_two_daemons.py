@@ -15,28 +15,23 @@ from mirror_sync.config.load import load
 from mirror_sync.daemon.control import ask_daemon, ask_role
 from mirror_sync.errors import ConfigError, UsageError
 from tests.daemon.living import Living
-from tests.daemon.pair import LEASE, SECRET, Member, runs, until, waits
+from tests.daemon.pair import LEASE, SECRET, Member, runs, waits
 from tests.servers.bucket import S3Server
 from tests.servers.forgetful import forgetful
 from tests.standin import LFS, Hub
+from tests.waiting import until
 
 WEIGHTS = b"w" * 100_000
 PAYLOAD = {"event": {"action": "update", "scope": "repo.content"}, "repo": {"type": "model", "name": "acme/one"}}
 
 
-@pytest.fixture(params=["directory", "moto", "radosgw"])
+@pytest.fixture(params=["directory", "radosgw"])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Mapping[str, Any]:
     if request.param == "directory":
         (tmp_path / "mirror").mkdir()
         return {"url": (tmp_path / "mirror").as_uri()}
     server: S3Server = request.getfixturevalue(request.param)
-    return bucket(server, server.endpoint_url)
-
-
-def bucket(server: S3Server, url: str) -> Mapping[str, Any]:
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    place = {"endpoint_url": url, "region": server.region, "addressing": "path"}
-    return {"url": f"s3://{server.make_bucket()}/mirror", **place, **keys}
+    return server.place("mirror/")
 
 
 def fetches(hub: Hub) -> int:
@@ -125,7 +120,7 @@ def test_a_standby_says_who_has_to_be_asked(hub: Hub, tmp_path: Path) -> None:
 
 def test_a_daemon_does_not_start_where_two_would_work(hub: Hub, tmp_path: Path, moto: S3Server) -> None:
     with forgetful(moto.endpoint_url) as between:
-        one = Member(tmp_path / "one", hub, bucket(moto, between.url))
+        one = Member(tmp_path / "one", hub, moto.place("mirror/", endpoint_url=between.url))
         with one.start() as daemon:
             assert daemon.wait() == 2
             (said,) = daemon.log.splitlines()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.signing.mirrors import SignedMirror, s3_place
+from tests.signing.mirrors import SignedMirror
 
 
 @pytest.fixture(params=["directory", "moto"])
@@ -15,7 +15,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> SignedMirror:
     if request.param == "directory":
         place = {"url": (tmp_path / "mirror").as_uri()}
     else:
-        place = s3_place(request.getfixturevalue("moto"))
+        place = request.getfixturevalue("moto").place("some/prefix/")
     made = SignedMirror(tmp_path, place, front={"oci": {"images": True}})
     made.trust = {}
     return made

@@ -59,9 +59,7 @@ def _enters_the_kernel(called: Any) -> bool:
 def _target(kind: str, folder: Path, gateway: Callable[[], S3Server]) -> dict[str, str]:
     if kind == "directory":
         return {"url": (folder / "mirror").as_uri()}
-    server = gateway()
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key, "region": server.region}
-    return {"url": f"s3://{server.make_bucket()}", "endpoint_url": server.endpoint_url, "addressing": "path", **keys}
+    return gateway().place()
 
 
 def _counted(hub: Hub, folder: Path, repo: str, target: dict[str, str]) -> Counted:

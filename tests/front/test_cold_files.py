@@ -27,8 +27,8 @@ from mirror_sync.observe.metrics.metrics import Metrics
 from mirror_sync.wiring.adapters import OpenedTiers, open_tiers
 from tests.front.bucket import Published, etag, model
 from tests.front.mirrors import DOORS, OPENED, Mirror, by_nginx, by_serve
-from tests.misses.world import until
 from tests.requirements import need
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
@@ -105,13 +105,13 @@ def cold(opened: OpenedTiers) -> Published:
     return published
 
 
-def of_moto(server: S3Server) -> S3Target:
-    where = server.make_bucket()
-    return S3Target(where, server.endpoint_url, server.region, server.access_key, server.secret_key, addressing="path")
+def bucket(request: pytest.FixtureRequest) -> S3Target:
+    server: S3Server = request.getfixturevalue("moto")
+    return server.target()
 
 
 def place(kind: str, folder: Path, name: str, request: pytest.FixtureRequest) -> Target:
-    return DirectoryTarget(folder / name) if kind == "folder" else of_moto(request.getfixturevalue("moto"))
+    return DirectoryTarget(folder / name) if kind == "folder" else bucket(request)
 
 
 @pytest.mark.parametrize("kind", ["serve", "nginx"])
@@ -154,7 +154,7 @@ def test_what_lies_in_a_cold_folder_is_given_as_ever_by_all_doors(
 def test_who_asks_for_what_is_not_given_at_once_is_told_when_and_it_is_brought_back(
     kind: str, how: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    far = of_moto(request.getfixturevalue("moto"))
+    far = bucket(request)
     where = {"at": far} if how == "far" else {"storage_class": how}
     target, opened = tiered(DirectoryTarget(tmp_path / "main") if how == "far" else far, **where)
     published = cold(opened)
@@ -184,7 +184,7 @@ def test_who_asks_for_what_is_not_given_at_once_is_told_when_and_it_is_brought_b
 def test_without_a_daemon_a_reader_is_told_whom_to_ask(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    target, opened = tiered(of_moto(request.getfixturevalue("moto")), storage_class="GLACIER")
+    target, opened = tiered(bucket(request), storage_class="GLACIER")
     published = cold(opened)
     with front(kind, target, opened, tmp_path) as mirror:
         got = mirror.get(f"{published.at}/resolve/main/big.bin")
@@ -195,7 +195,7 @@ def test_without_a_daemon_a_reader_is_told_whom_to_ask(
 def test_nothing_is_restored_by_a_reader_where_that_is_a_persons_to_do(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    target, opened = tiered(of_moto(request.getfixturevalue("moto")), storage_class="GLACIER", warm_back=False)
+    target, opened = tiered(bucket(request), storage_class="GLACIER", warm_back=False)
     published = cold(opened)
     with asking(tmp_path, target, opened) as (desk, daemon), front("serve", target, opened, tmp_path, desk) as mirror:
         got = mirror.get(f"{published.at}/resolve/main/big.bin")

@@ -45,19 +45,13 @@ class Way:
     target: dict[str, Any]
 
 
-def keys(server: S3Server) -> dict[str, Any]:
-    named = {"endpoint_url": server.endpoint_url, "region": server.region, "addressing": "path"}
-    return {**named, "access_key": server.access_key, "secret_key": server.secret_key}
-
-
 @pytest.fixture(params=["folder", "front", "radosgw"])
 def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
     folder = {"url": (tmp_path / "edge-bucket").as_uri()}
     if request.param == "radosgw":
         server: S3Server = request.getfixturevalue("radosgw")
         place = target_on(server)
-        upstream = {"url": f"s3://{place.bucket}", **keys(server)}
-        yield Way(Bucket(place).open(), upstream, {"url": f"s3://{server.make_bucket()}", **keys(server)})
+        yield Way(Bucket(place).open(), server.place(bucket=place.bucket), server.place())
         return
     store = DirectoryStore(tmp_path / "bucket")
     if request.param == "folder":
@@ -165,11 +159,11 @@ def test_a_bucket_that_cannot_be_read_any_more_takes_nothing_away(
             tmp_path / "middle",
             {"kind": "huggingface", "endpoints": [hub.url]},
             job={"repos": ["acme/one"]},
-            target={"url": f"s3://{bucket}/below", "grace": "0s", **keys(radosgw)},
+            target={**radosgw.place("below/", bucket=bucket), "grace": "0s"},
         )
         middle.sync()
     job = {"repos": ["*/*"], "on_gone": "withdraw"}
-    edge = Node(tmp_path / "edge", {"kind": "mirror", "url": f"s3://{bucket}/below", **keys(radosgw)}, job=job)
+    edge = Node(tmp_path / "edge", {"kind": "mirror", **radosgw.place("below/", bucket=bucket)}, job=job)
     assert {one.outcome for one in edge.sync().values()} == {RepoOutcome.PUBLISHED}
     assert edge.root("acme/one").shards == middle.root("acme/one").shards
     if wrong == "secret":

@@ -19,11 +19,12 @@ from mirror_sync.daemon.webhook import Payload
 from mirror_sync.domain.outcome.notices import NameNotice, Shape
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import ConfigError
-from tests.daemon.living import PATIENCE, Living, living
+from tests.daemon.living import Living, living
 from tests.front.mirrors import by_serve
 from tests.mirrors.chain import Node
 from tests.servers.ports import free_ports
 from tests.standin import Hub
+from tests.waiting import PATIENCE
 
 SECRET, SECOND = "of-the-middle-1234", "of-the-edge-5678"
 CARD = "---\nlicense: mit\n---\n"

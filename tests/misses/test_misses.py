@@ -37,9 +37,10 @@ from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.observe.metrics.metrics import Metrics
 from tests.front.guarded import TOKENS, bearer
 from tests.front.mirrors import Mirror, Reply
-from tests.misses.world import BIG, Desk, World, desk_of, front_of, until
+from tests.misses.world import BIG, Desk, World, desk_of, front_of
 from tests.servers.ports import free_port
 from tests.standin import Hub
+from tests.waiting import until
 
 
 def shape(reply: Reply, name: str) -> tuple[object, ...]:

@@ -11,8 +11,9 @@ from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.job.targets import S3Target
 from tests.front.guarded import TOKENS, bearer, signed
 from tests.front.mirrors import Reply
-from tests.misses.world import BIG, World, desk_of, front_of, until
+from tests.misses.world import BIG, World, desk_of, front_of
 from tests.standin import Hub
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,14 +129,6 @@ def front_of(
     need("nginx")
     told = NginxOptions(target, access=access, tokens=tokens, desk=options, doors=doors)
     return mirrors.by_nginx(store, told, folder / f"nginx-{options.mode}-{options.port}")
-
-
-def until(found: Callable[[], bool]) -> None:
-    """Wait for something that will be."""
-    end = time.monotonic() + PATIENCE
-    while not found():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
 
 
 @dataclass

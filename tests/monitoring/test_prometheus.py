@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
 
+from tests import waiting
 from tests.daemon.living import living
 from tests.requirements import need
 from tests.servers.ports import free_port
@@ -18,8 +18,6 @@ from tests.standin import LFS, Hub
 
 RULES = Path(__file__).parents[2] / "monitoring" / "alerts.yml"
 TOKEN = "hf_watched"
-PATIENCE = 120
-"""Seconds until the test gives up; nothing is measured."""
 
 
 def hasty_rules() -> str:
@@ -51,10 +49,7 @@ def answers(log: Path, status: int) -> None:
 
 
 def until(watching: Prometheus, holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < end, f"firing: {watching.firing()}\n{watching.child.tail()}"
-        time.sleep(0.2)
+    waiting.until(holds, lambda: f"firing: {watching.firing()}\n{watching.child.tail()}")
 
 
 def fires(watching: Prometheus, names: Collection[str]) -> None:

@@ -128,17 +128,6 @@ def test_a_collector_that_is_gone_changes_nothing_of_a_run(hub: Hub, tmp_path: P
     assert "Traceback" not in ended.err
 
 
-def test_who_asks_for_no_traces_imports_nothing_for_them(hub: Hub, tmp_path: Path) -> None:
-    made = program(tmp_path, hub, None)
-    listing = Program(made.folder, ("-P", "-m", "tests.cli.modules"), made.environ)
-    listing("sync", MODULES=str(tmp_path / "modules"))
-    imported = (tmp_path / "modules").read_text(encoding="utf-8").splitlines()
-    assert "mirror_sync.engine.run" in imported
-    assert [
-        name for name in imported if name.startswith(("opentelemetry", "google", "mirror_sync.observe.tracing"))
-    ] == []
-
-
 def test_without_the_library_a_run_says_what_to_install(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,7 +53,6 @@ from tests.front.mirrors import by_either
 from tests.mirrors.chain import PERSON
 from tests.places.conftest import LONG, PART, Site, Sites, noise, resum
 from tests.signing.keys import ssh_key
-from tests.signing.mirrors import s3_place
 
 RESTORE = """
 set -e
@@ -105,7 +104,7 @@ def test_what_is_imported_is_whole_is_proved_by_the_exporters_key_and_comes_once
     bundle = sites.bundle("bundle")
     more: dict[str, Any] = {}
     if place != "directory":
-        more = {"target": {**s3_place(request.getfixturevalue(place)), "grace": "0s"}}
+        more = {"target": {**request.getfixturevalue(place).place("some/prefix/"), "grace": "0s"}}
     receiver = sites.receiver(**more)
     report = receiver.take_in(bundle, signers=sites.signers)
     assert report.ok, report

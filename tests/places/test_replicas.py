@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,23 +29,12 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-def bucket(server: S3Server) -> dict[str, Any]:
-    """An entry of jobs.yaml for a bucket of its own."""
-    return {
-        "url": f"s3://{server.make_bucket()}/a/prefix",
-        "endpoint_url": server.endpoint_url,
-        "access_key": server.access_key,
-        "secret_key": server.secret_key,
-        "addressing": "path",
-    }
-
-
 @pytest.fixture(params=["folder to folder", "bucket to bucket"])
 def anywhere(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
     near, far = request.param.split(" to ")
     server: Callable[[], S3Server] = lambda: request.getfixturevalue("radosgw")  # noqa: E731
-    target = bucket(server()) if near == "bucket" else {}
-    return Site(tmp_path, target, bucket(server()) if far == "bucket" else {})
+    target = server().place("a/prefix/") if near == "bucket" else {}
+    return Site(tmp_path, target, server().place("a/prefix/") if far == "bucket" else {})
 
 
 def test_everything_is_copied_and_no_reader_ever_finds_anything_that_dangles(anywhere: Site) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -32,10 +32,7 @@ from mirror_sync.wiring.adapters import open_tiers
 from mirror_sync.wiring.assembly import Assembly
 from tests.cli.program import Program
 from tests.places.site import Died, Site, Watched, dangling
-from tests.places.test_replicas import bucket
-
-if TYPE_CHECKING:
-    from tests.servers.bucket import S3Server
+from tests.servers.bucket import S3Server
 
 DAY = 86_400.0
 SIZE = 300_000
@@ -316,13 +313,9 @@ def test_a_file_that_does_not_come_back_is_told_by_thaw(shelves: Shelves) -> Non
     assert shelves.lies()["c"]
 
 
-@pytest.mark.parametrize("large", [40 * 1024 * 1024])
-def test_buckets_are_two_places_too_and_large_files_go_in_parts(
-    tmp_path: Path, request: pytest.FixtureRequest, large: int
-) -> None:
-    server: S3Server = request.getfixturevalue("radosgw")
-    shelves = Shelves(tmp_path, {"target": bucket(server)}, bucket(server))
-    body = os.urandom(large)
+def test_buckets_are_two_places_too_and_large_files_go_in_parts(tmp_path: Path, radosgw: S3Server) -> None:
+    shelves = Shelves(tmp_path, {"target": radosgw.place("a/prefix/")}, radosgw.place("a/prefix/"))
+    body = os.urandom(40 * 1024 * 1024)
     shelves.site.write("acme/c", own_bin=MINE["c"], big_bin=body)
     shelves.site.sync()
     assert moves(shelves.pass_over()) == {
@@ -338,10 +331,9 @@ def test_buckets_are_two_places_too_and_large_files_go_in_parts(
 
 
 def test_a_class_that_gives_at_once_is_read_as_ever_and_one_that_does_not_is_restored_and_no_damage(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, moto: S3Server
 ) -> None:
-    server: S3Server = request.getfixturevalue("moto")
-    instant = Shelves(tmp_path, {"class": "GLACIER_IR"}, bucket(server))
+    instant = Shelves(tmp_path, {"class": "GLACIER_IR"}, moto.place("a/prefix/"))
     assert moves(instant.pass_over()) == {
         "acme/a": ("archived", 2),
         "acme/b": ("archived", 1),
@@ -353,7 +345,7 @@ def test_a_class_that_gives_at_once_is_read_as_ever_and_one_that_does_not_is_res
     assert moves(instant.pass_over()) == {"acme/a": ("thawed", 2)}
     assert instant.lies() == {"a": False, "b": True, "c": True, "shared": False}
     (tmp_path / "frozen").mkdir()
-    frozen = Shelves(tmp_path / "frozen", {"class": "GLACIER"}, bucket(server))
+    frozen = Shelves(tmp_path / "frozen", {"class": "GLACIER"}, moto.place("a/prefix/"))
     assert moves(frozen.pass_over(C)) == {"acme/c": ("archived", 1)}
     with pytest.raises(BlobFrozen), frozen.store().read(key_of(MINE["c"])):
         pass

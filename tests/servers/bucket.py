@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
+from mirror_sync.domain.job.targets import S3Target
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
@@ -46,6 +48,29 @@ class S3Server:
         bucket = name or f"bucket-{next(self._numbers)}"
         self.client().create_bucket(Bucket=bucket)
         return bucket
+
+    def target(self, prefix: str = "", *, bucket: str | None = None, endpoint_url: str | None = None) -> S3Target:
+        """In a bucket of its own, unless one is named; `prefix` ends with a slash, if it is any."""
+        return S3Target(
+            bucket or self.make_bucket(),
+            endpoint_url or self.endpoint_url,
+            self.region,
+            self.access_key,
+            self.secret_key,
+            prefix,
+            addressing="path",
+        )
+
+    def place(self, prefix: str = "", *, bucket: str | None = None, endpoint_url: str | None = None) -> dict[str, str]:
+        """The same as jobs.yaml has it."""
+        return {
+            "url": f"s3://{bucket or self.make_bucket()}/{prefix}".rstrip("/"),
+            "endpoint_url": endpoint_url or self.endpoint_url,
+            "region": self.region,
+            "access_key": self.access_key,
+            "secret_key": self.secret_key,
+            "addressing": "path",
+        }
 
     def empty(self, bucket: str) -> None:
         """Removes everything from a bucket, unfinished uploads included."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.signing.mirrors import SignedMirror, s3_place
+from tests.signing.mirrors import SignedMirror
 
 
 @pytest.fixture(params=["directory", "moto"])
@@ -14,4 +14,4 @@ def signed(request: pytest.FixtureRequest, tmp_path: Path) -> SignedMirror:
     """A mirror that has synced nothing yet, over a folder and over a bucket in turn."""
     if request.param == "directory":
         return SignedMirror(tmp_path, {"url": (tmp_path / "mirror").as_uri()})
-    return SignedMirror(tmp_path, s3_place(request.getfixturevalue("moto")))
+    return SignedMirror(tmp_path, request.getfixturevalue("moto").place("some/prefix/"))

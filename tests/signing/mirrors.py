@@ -27,7 +27,6 @@ from mirror_sync.signing.sshsig import PublicKey
 from mirror_sync.wiring.adapters import open_store
 from mirror_sync.wiring.program import Mirror
 from tests.published_files import read_manifest
-from tests.servers.bucket import S3Server
 from tests.signing.keys import elliptic_key, ssh_key
 
 REPO = "acme/one"
@@ -156,10 +155,3 @@ def another_signer(folder: Path) -> AllowedSigners:
 
     key = ssh_key(folder, "another.key")
     return AllowedSigners().with_key("Example-models", PublicKey.of(read_ed25519(key)))
-
-
-def s3_place(server: S3Server) -> dict[str, str]:
-    """A target of jobs.yaml: a bucket of its own."""
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    place = {"endpoint_url": server.endpoint_url, "region": server.region, "addressing": "path"}
-    return {"url": f"s3://{server.make_bucket()}/some/prefix", **place, **keys}

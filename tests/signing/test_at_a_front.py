@@ -22,7 +22,7 @@ from tests.published_files import read_manifest
 from tests.servers.bucket import S3Server
 from tests.servers.ports import LOOPBACK, free_port
 from tests.signing.keys import ssh_key
-from tests.signing.mirrors import SignedMirror, s3_place
+from tests.signing.mirrors import SignedMirror
 
 ROOT = Path(__file__).parents[2]
 
@@ -220,7 +220,7 @@ def test_a_folder_and_another_key_at_the_command_line(signed: SignedMirror, stra
 
 
 def test_a_bucket_is_read_as_the_environment_says(tmp_path: Path, moto: S3Server) -> None:
-    place = s3_place(moto)
+    place = moto.place("some/prefix/")
     signed = SignedMirror(tmp_path, place)
     signed.sync()
     stranger = tmp_path / "stranger"

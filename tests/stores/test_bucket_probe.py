@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.stores.s3.bucket_probe import BucketProbe
 from mirror_sync.stores.s3.client import S3Options
 from tests.servers.radosgw import Gateway
@@ -10,10 +9,7 @@ from tests.servers.radosgw import Gateway
 
 def test_a_real_server_refuses_other_bytes_than_were_signed(radosgw: Gateway) -> None:
     bucket = radosgw.make_bucket()
-    target = S3Target(
-        bucket, radosgw.endpoint_url, radosgw.region, radosgw.access_key, radosgw.secret_key, "p/", addressing="path"
-    )
-    probe = BucketProbe(target, S3Options(attempts=1))
+    probe = BucketProbe(radosgw.target("p/", bucket=bucket), S3Options(attempts=1))
     assert not probe.takes_other_bytes("blobs/x")
     assert "Contents" not in radosgw.client().list_objects_v2(Bucket=bucket)
     radosgw.client().put_object(Bucket=bucket, Key="p/blobs/x", Body=b"there")

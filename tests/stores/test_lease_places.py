@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.job.targets import S3Target
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from mirror_sync.ports.lease_place import LEASE_KEY, LeasePlace, WrittenByAnother
 from mirror_sync.state.file_lock import hold
@@ -21,23 +20,12 @@ from tests.servers.forgetful import forgetful
 Open = Callable[[], LeasePlace]
 
 
-def bucket(server: S3Server, url: str | None = None) -> S3Target:
-    return S3Target(
-        bucket=server.make_bucket(),
-        endpoint_url=url or server.endpoint_url,
-        region=server.region,
-        access_key=server.access_key,
-        secret_key=server.secret_key,
-        addressing="path",
-        prefix="mirror/",
-    )
-
-
 @pytest.fixture(params=["directory", "moto", "radosgw", "seaweedfs"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Open:
     if request.param == "directory":
         return lambda: FolderLease(tmp_path, 5)
-    target = bucket(request.getfixturevalue(request.param))
+    server: S3Server = request.getfixturevalue(request.param)
+    target = server.target("mirror/")
     return lambda: BucketLease(target, 20)
 
 
@@ -84,7 +72,7 @@ def test_of_many_that_write_at_once_one_does(opened: Open) -> None:
 
 def test_a_server_that_ignores_conditions_is_told_in_one_line(moto: S3Server) -> None:
     with forgetful(moto.endpoint_url) as between, pytest.raises(StoreError) as told:
-        BucketLease(bucket(moto, between.url), 20).prove()
+        BucketLease(moto.target("mirror/", endpoint_url=between.url), 20).prove()
     assert "the server ignores If-None-Match: * of a PUT, so that two daemons would both run; ha needs" in str(
         told.value
     )

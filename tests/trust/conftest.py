@@ -5,7 +5,7 @@ import pytest
 
 from tests.servers.bucket import S3Server
 from tests.standin import Hub
-from tests.trust.site import Site, in_bucket
+from tests.trust.site import Site
 
 
 @pytest.fixture(params=["directory", "bucket"])
@@ -13,7 +13,7 @@ def site(request: pytest.FixtureRequest, hub: Hub, tmp_path: Path) -> Iterator[S
     """Both kinds of target."""
     if request.param == "bucket":
         server: S3Server = request.getfixturevalue("moto")
-        target = in_bucket(server)
+        target = server.place()
     else:
         target = {"url": str(tmp_path / "mirror")}
     made = Site(hub, tmp_path, target)

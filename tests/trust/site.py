@@ -21,16 +21,9 @@ from mirror_sync.ports.store import Store, read_document
 from mirror_sync.wiring.program import Mirror
 from tests.engine.workshop import Recording
 from tests.published_files import read_manifest
-from tests.servers.bucket import S3Server
 from tests.standin import Hub
 
 ACME = "acme/x"
-
-
-def in_bucket(server: S3Server) -> dict[str, Any]:
-    """A target of jobs.yaml on a new bucket."""
-    keys = {"access_key": server.access_key, "secret_key": server.secret_key}
-    return {"url": f"s3://{server.make_bucket()}", "endpoint_url": server.endpoint_url, "addressing": "path", **keys}
 
 
 class Site:

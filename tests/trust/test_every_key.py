@@ -37,7 +37,6 @@ from tests.cli.program import Program
 from tests.front.mirrors import OPENED, Mirror, Reply, by_nginx, by_serve
 from tests.requirements import need
 from tests.servers.bucket import S3Server
-from tests.signing.mirrors import s3_place
 from tests.signing.stranger import model_signing, validate
 from tests.trust import recipes
 from tests.trust.world_of_keys import ALLOWED, CLASSES, OWNERS, WorldOfKeys
@@ -163,7 +162,7 @@ def directory_world(tmp_path_factory: pytest.TempPathFactory) -> WorldOfKeys:
 
 @pytest.fixture(scope="module")
 def moto_world(moto: S3Server, tmp_path_factory: pytest.TempPathFactory) -> WorldOfKeys:
-    return made_in(tmp_path_factory.mktemp("keys"), s3_place(moto))
+    return made_in(tmp_path_factory.mktemp("keys"), moto.place("some/prefix/"))
 
 
 def made_in(folder: Path, place: dict[str, str]) -> WorldOfKeys:

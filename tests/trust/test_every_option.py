@@ -23,7 +23,6 @@ from mirror_sync.signing.private_keys import read_ed25519
 from mirror_sync.signing.sshsig import PublicKey
 from tests.cli.program import Ended, Program
 from tests.signing.keys import ssh_key
-from tests.signing.mirrors import s3_place
 
 COMMANDS = ("holds", "approve", "reject", "rescan", "withdraw", "restore", "audit", "report", "sign", "prove")
 OF_ALL = {"--config", "--log-format", "--verbose", "--quiet", "--debug"}
@@ -105,7 +104,7 @@ def operator(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     folder = tmp_path_factory.mktemp("operator")
     place = {"url": (folder / "mirror").as_uri()}
     if request.param == "moto":
-        place = s3_place(request.getfixturevalue("moto"))
+        place = request.getfixturevalue("moto").place("some/prefix/")
     for name in ("wait/one", "wait/two", "wait/three", "far/one", "far/two", "far/marked"):
         (folder / "upstream" / name).mkdir(parents=True)
         (folder / "upstream" / name / "README.md").write_text(f"{CARD}{name}\n", encoding="utf-8")

@@ -23,7 +23,6 @@ from tests.daemon.living import living
 from tests.daemon.test_http import daemon_of, get, value
 from tests.servers.ports import free_port
 from tests.signing.keys import ssh_key
-from tests.signing.mirrors import s3_place
 
 
 @pytest.fixture(params=["directory", "moto"])
@@ -32,7 +31,7 @@ def mirror(request: pytest.FixtureRequest, tmp_path: Path) -> Program:
     made = Program(tmp_path)
     target = {"url": (tmp_path / "mirror").as_uri()}
     if request.param == "moto":
-        target = s3_place(request.getfixturevalue("moto"))
+        target = request.getfixturevalue("moto").place("some/prefix/")
     document = {
         "state_dir": "state",
         "upstreams": {"local": {"kind": "directory", "url": (tmp_path / "upstream").as_uri()}},

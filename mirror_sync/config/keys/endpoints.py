@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Discriminator, Field, SecretStr, Tag, model_validator
 
 from mirror_sync.config.findings import Trail, listed, nearest_word, quoted
-from mirror_sync.config.keys.keep_entry import KeepEntry
+from mirror_sync.config.keys.keep_entry import KeepEntry, fits
 from mirror_sync.config.keys.limit_entries import OnlyText
-from mirror_sync.config.keys.place_keys import LEAST_QUIET, BucketPlace, FolderPlace, TiersEntry, target_tag
+from mirror_sync.config.keys.place_keys import BucketPlace, FolderPlace, TiersEntry, target_tag
 from mirror_sync.config.keys.values import address_values, scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.content.manifest import OnUnproved
@@ -575,7 +575,7 @@ class PublishedKeys(Keys):
             raise ValueError('tiers wants the logs of all fronts: write logs: ["/var/log/mirror-front/access.log*"]')
         if self.keep is not None and said:
             raise ValueError(f"tiers counts by the logs and quiet of keep; remove {sorted(said)[0]} of tiers")
-        if self.keep is None and not LEAST_QUIET <= self.tiers.quiet < self.tiers.cold.after_unread:
+        if self.keep is None and not fits(self.tiers.quiet, self.tiers.cold.after_unread):
             raise ValueError("quiet of tiers is to be 10m at least, and less than after_unread")
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,22 @@ from mirror_sync.config.keys.values import scalars
 from mirror_sync.config.keys.values.base_model import Keys
 from mirror_sync.domain.job.keep import Keep
 
-_LEAST_UNREAD, _LEAST_QUIET = timedelta(days=1), timedelta(minutes=10)
+LEAST_UNREAD = timedelta(days=1)
+_LEAST_QUIET = timedelta(minutes=10)
+Quiet = Annotated[
+    scalars.Duration,
+    Field(
+        description="Where a log has no line at all for longer, counting begins anew: some of it may be lost.",
+        examples=["12h"],
+        json_schema_extra={"default": "12h"},
+    ),
+]
+USUAL_QUIET = timedelta(hours=12)
+
+
+def fits(quiet: timedelta, unread: timedelta) -> bool:
+    """Whether a gap of logs, as long as is borne, says anything of what is not read for so long."""
+    return _LEAST_QUIET <= quiet < unread
 
 
 class KeepEntry(Keys):
@@ -37,12 +52,7 @@ class KeepEntry(Keys):
         examples=["30d"],
         json_schema_extra={"default": "7d"},
     )
-    quiet: scalars.Duration = Field(
-        default=timedelta(hours=12),
-        description="Where a log has no line at all for longer, counting begins anew: some of it may be lost.",
-        examples=["12h"],
-        json_schema_extra={"default": "12h"},
-    )
+    quiet: Quiet = USUAL_QUIET
     named: Literal["stay", "last"] = Field(
         default="stay",
         description="Repos that a job spells out: stay, or last: they go when nothing else can.",
@@ -52,9 +62,9 @@ class KeepEntry(Keys):
     @model_validator(mode="after")
     def _of_use(self) -> Self:
         """ValueError for times by which what is in use could go, or nothing ever."""
-        if self.unread < _LEAST_UNREAD:
+        if self.unread < LEAST_UNREAD:
             raise ValueError("unread is less than a day; write 1d or more")
-        if not _LEAST_QUIET <= self.quiet < self.unread:
+        if not fits(self.quiet, self.unread):
             raise ValueError("quiet is to be 10m at least, and less than unread")
         return self
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Discriminator, Field, SecretStr, Tag, model_validator
 
+from mirror_sync.config.keys.keep_entry import LEAST_UNREAD, USUAL_QUIET, Quiet
 from mirror_sync.config.keys.values import scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.job.keep import Keep
@@ -113,7 +114,6 @@ ColdPlaceEntry = Annotated[
     Annotated[FolderPlace, Tag(f"{UNION}folder")] | Annotated[BucketPlace, Tag(f"{UNION}bucket")],
     Discriminator(target_tag),
 ]
-_LEAST_UNREAD, LEAST_QUIET = timedelta(days=1), timedelta(minutes=10)
 
 
 class ColdEntry(Keys):
@@ -141,7 +141,7 @@ class ColdEntry(Keys):
             raise ValueError(
                 "wants one of class and target: write class: GLACIER_IR, or target: {url: file:///mnt/archive}"
             )
-        if self.after_unread < _LEAST_UNREAD:
+        if self.after_unread < LEAST_UNREAD:
             raise ValueError("after_unread is less than a day; write 1d or more")
         return self
 
@@ -163,12 +163,7 @@ class TiersEntry(Keys):
         description="The logs of all fronts that read it, one pattern for each front; left out, those of keep.",
         examples=[["/var/log/mirror-front/access.log*"]],
     )
-    quiet: scalars.Duration = Field(
-        default=timedelta(hours=12),
-        description="Where a log has no line at all for longer, counting begins anew: some of it may be lost.",
-        examples=["12h"],
-        json_schema_extra={"default": "12h"},
-    )
+    quiet: Quiet = USUAL_QUIET
 
     def tiers(self, base: Path, keep: Keep | None) -> Tiers:
         """What the entry stands for, beside the bound of its target; `base` is the folder of jobs.yaml."""

@@ -80,9 +80,8 @@ def read_front(text: str) -> FrontFigures:
     for family in text_string_to_metric_families(text):
         if family.name.startswith(_PREFIX):
             for one in family.samples:
-                values.setdefault(one.name.removeprefix(_PREFIX), {})[
-                    tuple(one.labels[label] for label in sorted(one.labels))
-                ] = one.value
+                key = tuple(one.labels[label] for label in sorted(one.labels))  # by the order of letters
+                values.setdefault(one.name.removeprefix(_PREFIX), {})[key] = one.value
     if "requests_total" not in values:
         raise ValueError("no metrics of a front")
 
@@ -94,8 +93,6 @@ def read_front(text: str) -> FrontFigures:
         alone("first_byte_seconds_sum") or 0.0,
         {labels[0]: value for labels, value in values["requests_total"].items()},
         {float(labels[0]): value for labels, value in values.get("first_byte_seconds_bucket", {}).items()},
-        {
-            (zone, outcome): value for (outcome, zone), value in values.get("cache_requests_total", {}).items()
-        },  # by the order of letters
+        {(zone, outcome): value for (outcome, zone), value in values.get("cache_requests_total", {}).items()},
     )
     return FrontFigures(counts, alone("transfers"), alone("transfers_limit"))

@@ -24,7 +24,7 @@ from typing import Any
 from tests.catalogue.browser import chromium
 from tests.chaos.game import say
 from tests.clients.environments import CACHE, ROOT, environment
-from tests.clients.mirror import FRONTS, WORKERS, directory_target, run_program, s3_target
+from tests.clients.mirror import FRONTS, WORKERS, directory_target, run_program
 from tests.clients.suite import doors
 from tests.clients.suite.table import CLIENTS, DATASETS, MADE, MADE_FOR_DOORS, Client
 from tests.parts import program
@@ -107,7 +107,7 @@ def mirrors(stack: ExitStack, folder: Path, made: Path) -> Iterator[tuple[str, d
         new = hub.dataset if repo.name in DATASETS else hub.model
         new(f"acme/{repo.name}", license="mit").commit(folder_files(repo))
     server = stack.enter_context(radosgw())
-    targets = {"a directory": directory_target(folder), "S3": s3_target(server, server.make_bucket())}
+    targets = {"a directory": directory_target(folder), "S3": server.place("some/prefix/")}
     repos = [
         f"dataset:acme/{repo.name}" if repo.name in DATASETS else f"acme/{repo.name}" for repo in sorted(made.iterdir())
     ]

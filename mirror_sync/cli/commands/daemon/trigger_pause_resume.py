@@ -13,10 +13,10 @@ from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Job, command
 from mirror_sync.errors import UsageError
 
-STANDBY = "standby"  # how it says so
-
 if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
+
+_STANDBY = "standby"  # how it says so
 
 
 @command
@@ -96,5 +96,5 @@ def _expect_no_standby(settings: Settings) -> None:
         role = ask_role(settings.state_dir)
     except ConnectionError:  # it is paused by the time that one starts
         return
-    if role.startswith(STANDBY):
+    if role.startswith(_STANDBY):
         raise UsageError(f"the daemon here is the {role}: pause and resume jobs on the machine that works")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, chosen, command, repo_of
+from mirror_sync.cli.options import Json, OnlyRepoOption, OnlyTarget, chosen, command, repo_of
 
 if TYPE_CHECKING:
     from mirror_sync.app.trust.signing_repos import SignedRepo
@@ -19,16 +16,8 @@ if TYPE_CHECKING:
 @command
 def doors(
     invocation: Invocation,
-    repo: Annotated[
-        str | None,
-        typer.Option(
-            "--repo",
-            metavar="REPO",
-            help="Of this one only: org/name, or dataset:org/name.",
-            autocompletion=names_of_repos,
-        ),
-    ] = None,
-    target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="In this target only.")] = None,
+    repo: OnlyRepoOption = None,
+    target: OnlyTarget = None,
     as_json: Json = False,
 ) -> None:
     """Make what open doors need of what is published.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror_sync.cli.commands.mirror.verify_command import moment_of
-from mirror_sync.cli.completing import names_of_jobs, names_of_repos
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import command
+from mirror_sync.cli.options import JobsOption, command
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
@@ -37,10 +37,7 @@ def events(
             autocompletion=names_of_repos,
         ),
     ] = None,
-    job: Annotated[
-        list[str] | None,
-        typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
-    ] = None,
+    job: JobsOption = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="From a date on, or the last 2h; 1d if left out.")
     ] = None,

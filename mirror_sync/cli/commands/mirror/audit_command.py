@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from mirror_sync.cli.commands.mirror.verify_command import moment_of
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
+from mirror_sync.cli.options import Json, OnlyRepoOption, Target, chosen, command, repo_of
 from mirror_sync.errors import UsageError
 
 
@@ -22,15 +21,7 @@ def audit(  # noqa: PLR0913, PLR0917  the options of a command
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="Only what was done since a date, or in the last 7d.")
     ] = None,
-    repo: Annotated[
-        str | None,
-        typer.Option(
-            "--repo",
-            metavar="REPO",
-            help="Only this one: org/name, or dataset:org/name.",
-            autocompletion=names_of_repos,
-        ),
-    ] = None,
+    repo: OnlyRepoOption = None,
     target: Target = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Prove that no segment is missing, and none was changed.")

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
+from mirror_sync.cli.options import Json, RepoArgument, Target, chosen, command, repo_of
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.content.difference import ChangeKind, Difference, FileChange
@@ -18,9 +17,7 @@ from mirror_sync.observe.figures import counted, in_bytes
 @command
 def diff(
     invocation: Invocation,
-    repo: Annotated[
-        str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
-    ],
+    repo: RepoArgument,
     before: Annotated[
         str | None, typer.Argument(metavar="A", help="A branch, tag or commit; the one before B.")
     ] = None,

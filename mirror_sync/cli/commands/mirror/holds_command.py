@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from mirror_sync.cli.completing import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command
+from mirror_sync.cli.options import JobsOption, Json, command
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.observe.figures import age, counted
@@ -21,10 +18,7 @@ if TYPE_CHECKING:
 @command
 def holds(
     invocation: Invocation,
-    job: Annotated[
-        list[str] | None,
-        typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
-    ] = None,
+    job: JobsOption = None,
     as_json: Json = False,
 ) -> None:
     """Show what is held, why, and the command that lets it go.

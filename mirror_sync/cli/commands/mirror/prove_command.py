@@ -12,7 +12,7 @@ import typer
 
 from mirror_sync.cli.exits import FAILED, MISUSED
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command, repo_of
+from mirror_sync.cli.options import Json, RepoArgument, command, repo_of
 from mirror_sync.domain.bounds import plain
 from mirror_sync.errors import MirrorError, UsageError, cause_of
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @command
 def prove(  # noqa: PLR0913, PLR0917  one parameter an option
     invocation: Invocation,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")],
+    repo: RepoArgument,
     source: Annotated[
         str, typer.Option("--from", metavar="URL", help="The mirror: https://..., s3://... or file:///...")
     ],

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command, repo_of
+from mirror_sync.cli.options import Json, OnlyRepo, command, repo_of
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.domain.outcome.rescan_report import RescanReport
 
@@ -17,12 +16,7 @@ from mirror_sync.domain.outcome.rescan_report import RescanReport
 @command
 def rescan(
     invocation: Invocation,
-    repo: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="REPO", help="Only this one: org/name, or dataset:org/name.", autocompletion=names_of_repos
-        ),
-    ] = None,
+    repo: OnlyRepo = None,
     again: Annotated[bool, typer.Option("--again", help="What is held is scanned anew by the next sync.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -6,17 +6,14 @@ from typing import Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Target, chosen, command, repo_of
+from mirror_sync.cli.options import RepoArgument, Target, chosen, command, repo_of
 
 
 @command
 def restore(
     invocation: Invocation,
-    repo: Annotated[
-        str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
-    ],
+    repo: RepoArgument,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which the log keeps.")],
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who has decided it.")] = "",
     target: Target = None,

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, chosen, command, repo_of
+from mirror_sync.cli.options import Json, OnlyRepoOption, OnlyTarget, chosen, command, repo_of
 from mirror_sync.errors import UsageError
 
 
@@ -17,16 +16,8 @@ from mirror_sync.errors import UsageError
 def sign(
     invocation: Invocation,
     everything: Annotated[bool, typer.Option("--all", help="Sign every repo of every target.")] = False,
-    repo: Annotated[
-        str | None,
-        typer.Option(
-            "--repo",
-            metavar="REPO",
-            help="Sign this one: org/name, or dataset:org/name.",
-            autocompletion=names_of_repos,
-        ),
-    ] = None,
-    target: Annotated[str | None, typer.Option("--target", metavar="NAME", help="In this target only.")] = None,
+    repo: OnlyRepoOption = None,
+    target: OnlyTarget = None,
     retire: Annotated[
         str | None,
         typer.Option(

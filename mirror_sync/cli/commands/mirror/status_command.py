@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_jobs, names_of_repos
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command
+from mirror_sync.cli.options import JobsOption, Json, command
 from mirror_sync.cli.watching import Watching, repeat, seconds_of
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import RepoPattern
@@ -58,10 +58,7 @@ def status(  # noqa: PLR0913, PLR0917  the options of a command
         float | None, typer.Option("--watch", metavar="[SECONDS]", help="Show it again and again, until Ctrl-C.")
     ] = None,
     gaps: Annotated[bool, typer.Option("--gaps", help="Only what is not mirrored.")] = False,
-    job: Annotated[
-        list[str] | None,
-        typer.Option("--job", metavar="JOB", help="Only this job; may be repeated.", autocompletion=names_of_jobs),
-    ] = None,
+    job: JobsOption = None,
     state: Annotated[
         list[RepoState] | None, typer.Option("--state", metavar="STATE", help="Only this state; may be repeated.")
     ] = None,

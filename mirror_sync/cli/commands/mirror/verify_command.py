@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command, repo_of
+from mirror_sync.cli.options import Json, OnlyRepo, command, repo_of
 from mirror_sync.config.findings import quoted
 from mirror_sync.config.keys.values import quantities
 from mirror_sync.errors import UsageError
@@ -26,12 +25,7 @@ _DAY, _HOUR = timedelta(days=1), timedelta(hours=1)
 @command
 def verify(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
-    repo: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="REPO", help="Only this one: org/name, or dataset:org/name.", autocompletion=names_of_repos
-        ),
-    ] = None,
+    repo: OnlyRepo = None,
     repair: Annotated[bool, typer.Option("--repair", help="Fetch what is wrong from upstream again.")] = False,
     sample: Annotated[
         str, typer.Option("--sample", metavar="SHARE", help="Only a part of all files, like 5%: each time the next.")

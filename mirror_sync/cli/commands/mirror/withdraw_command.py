@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
+from mirror_sync.cli.options import Json, RepoArgument, Target, chosen, command, repo_of
 
 if TYPE_CHECKING:
     from mirror_sync.domain.outcome.report import TakenDown
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
 @command
 def withdraw(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
-    repo: Annotated[
-        str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
-    ],
+    repo: RepoArgument,
     why: Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which readers are told.")],
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who has decided it, which readers are told.")] = "",
     target: Target = None,

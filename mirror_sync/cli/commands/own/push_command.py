@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, command, repo_of
+from mirror_sync.cli.options import Json, RepoArgument, command, repo_of
 from mirror_sync.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,9 +24,7 @@ Read = TypeVar("Read")
 def push(  # noqa: PLR0913, PLR0917  the options of a command
     invocation: Invocation,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder with its files.")],
-    repo: Annotated[
-        str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
-    ],
+    repo: RepoArgument,
     upstream: Annotated[
         str | None, typer.Option("--upstream", metavar="NAME", help="Which upstream, when several take a push.")
     ] = None,

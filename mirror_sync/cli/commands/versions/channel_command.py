@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mirror_sync.cli.commands.versions.promote_command import RepoArgument
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
+from mirror_sync.cli.options import Json, RepoArgument, Target, chosen, command, repo_of
 from mirror_sync.cli.output.reports import SHORT
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.observe.figures import age

@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, Target, chosen, command, repo_of
+from mirror_sync.cli.options import Json, RepoArgument, Target, chosen, command, repo_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mirror_sync.app.versions.releasing import NameReport, ReleaseNames, Wanted
 
-RepoArgument = Annotated[
-    str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
-]
 Why = Annotated[str, typer.Option("--why", metavar="TEXT", help="The reason, which the history keeps.")]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Do not look again whether another machine has written over it.")

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mirror_sync.cli.commands.versions.promote_command import NoWait, RepoArgument, move
+from mirror_sync.cli.commands.versions.promote_command import NoWait, move
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import Json, Target, command
+from mirror_sync.cli.options import Json, RepoArgument, Target, command
 from mirror_sync.errors import UsageError
 
 

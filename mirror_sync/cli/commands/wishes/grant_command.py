@@ -9,7 +9,7 @@ import typer
 
 from mirror_sync.cli.completing import names_of_jobs
 from mirror_sync.cli.invocation import Invocation
-from mirror_sync.cli.options import command
+from mirror_sync.cli.options import RepoArgument, command
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import StoreError, UsageError
 from mirror_sync.observe.figures import counted
@@ -19,7 +19,7 @@ from mirror_sync.owners import is_there
 @command
 def grant(
     invocation: Invocation,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")],
+    repo: RepoArgument,
     job: Annotated[
         str, typer.Option("--job", metavar="JOB", help="The job that shall name it.", autocompletion=names_of_jobs)
     ],

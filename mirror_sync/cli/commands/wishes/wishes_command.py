@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_targets
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command
 from mirror_sync.cli.output.tables import Row, TextLayout
@@ -22,7 +23,10 @@ _SHOWN = 3  # of those who asked
 def wishes(
     invocation: Invocation,
     target: Annotated[
-        str | None, typer.Option("--target", metavar="NAME", help="Only what was asked for of this target.")
+        str | None,
+        typer.Option(
+            "--target", metavar="NAME", help="Only what was asked for of this target.", autocompletion=names_of_targets
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
