@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.exits import end
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, Target, command, repo_of
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 def archive(
     invocation: Invocation,
     repo: Annotated[
-        str | None, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name; whoever reads it.")
+        str | None,
+        typer.Argument(
+            metavar="REPO", help="org/name, or dataset:org/name; whoever reads it.", autocompletion=names_of_repos
+        ),
     ] = None,
     all_due: Annotated[
         bool, typer.Option("--all-due", help="What nobody reads goes, and what somebody reads comes back, everywhere.")
@@ -57,7 +61,9 @@ def archive(
 @command
 def thaw(
     invocation: Invocation,
-    repo: Annotated[str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.")],
+    repo: Annotated[
+        str, typer.Argument(metavar="REPO", help="org/name, or dataset:org/name.", autocompletion=names_of_repos)
+    ],
     target: Target = None,
     as_json: Json = False,
 ) -> None:
