@@ -57,13 +57,16 @@ def _config(context: typer.Context | None) -> Path:
 
 
 def _tree(path: Path) -> dict[str, Any]:
+    """With its variables put in, as far as they are set."""
     import yaml
+
+    from mirror_sync.config.yaml.variables import Expansion
 
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return expanded if isinstance(expanded := Expansion(os.environ).expand(found), dict) else {}
 
 
 def _entries(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -30,6 +30,7 @@ from tests.cli.program import Program
 from tests.front.bucket import model, publish_list
 from tests.front.mirrors import by_serve
 from tests.servers.bucket import S3Server
+from tests.servers.forgetful import forgetful
 from tests.standin import Hub
 
 SECRET = "hf_nobody_sees_this_token"
@@ -99,9 +100,20 @@ def test_a_bucket_is_tried_by_what_servers_differ_in_and_is_left_as_it_was(
     assert [line.said for line in found["write"]] == [
         "an object was put, listed and read",
         "it takes a body that is not the one whose SHA-256 was signed",  # as moto does
-        "conditional writes are kept; nothing here depends on them",
+        "conditional writes are kept; only ha depends on them",
     ]
     assert "Contents" not in moto.client().list_objects_v2(Bucket=bucket)
+
+
+def test_a_target_that_cannot_hold_the_lease_of_ha_is_a_fault(folder: Path, moto: S3Server) -> None:
+    (folder / "mirror").rmdir()
+    (line,) = checked(folder, target=f"{{url: 'file://{folder}/mirror'}}\nha: {{lease: 30s}}")["target"]
+    assert (line.health, "makes no folder" in line.said) == (Health.FAULT, True), line
+    keys = f"access_key: {moto.access_key}, secret_key: {moto.secret_key}, region: us-east-1, addressing: path"
+    with forgetful(moto.endpoint_url) as relay:
+        bucket = f"{{url: 's3://{moto.make_bucket()}', endpoint_url: '{relay.url}', {keys}}}\nha: {{lease: 30s}}"
+        line = checked(folder, target=bucket)["write"][-1]
+    assert (line.health, "conditional writes are ignored" in line.said) == (Health.FAULT, True), line
 
 
 def test_wrong_keys_of_a_real_server_are_a_fault_that_names_them(folder: Path, hub: Hub, seaweedfs: S3Server) -> None:
@@ -238,7 +250,7 @@ def test_a_broken_jobs_yaml_is_told_and_the_rest_is_looked_at(tmp_path: Path) ->
     ended = program("doctor")
     assert ended.code == 1
     assert "Traceback" not in ended.out + ended.err
-    assert "fault    config       jobs.yaml: jobs.yaml:3:" in ended.out
+    assert "fault    config       jobs.yaml:3:" in ended.out
     assert "fault    systemd      systemd: mirror-sync.service has failed (exit-code)" in ended.out
     assert "      journalctl -n 50 -u mirror-sync.service\n" in ended.out
     assert "ok       systemd      systemd: mirror-front.service runs" in ended.out

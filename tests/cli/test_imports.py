@@ -77,7 +77,15 @@ def test_a_command_imports_what_it_needs_and_no_more(synced: Program, arguments:
 
 def test_a_shell_that_completes_a_repo_waits_for_no_more_than_the_names(synced: Program) -> None:
     line = {"_MIRROR_SYNC_COMPLETE": "complete_bash", "COMP_WORDS": "mirror-sync status acme/", "COMP_CWORD": "2"}
-    check(imported(synced, **line), {*NETWORK, *PAGES, "mirror_sync.engine", "mirror_sync.app"}, 62, 400)
+    check(imported(synced, **line), {*NETWORK, *PAGES, "mirror_sync.engine", "mirror_sync.app"}, 64, 400)
+
+
+@pytest.mark.parametrize("said", ["", "state_dir: ${NOWHERE:-./kept}"])
+def test_a_shell_completes_what_runs_have_found_wherever_the_state_lies(program: Program, said: str) -> None:
+    program.write(CONFIG.replace("state_dir: state", said).replace("[acme/one]", "[acme/*]"))
+    assert program("sync", "good").code == 0
+    line = {"_MIRROR_SYNC_COMPLETE": "complete_bash", "COMP_WORDS": "mirror-sync archive acme/o", "COMP_CWORD": "2"}
+    assert "acme/one" in program(**line).out.split()
 
 
 def test_an_unchanged_repo_of_a_hub_needs_no_library_of_the_hubs(tmp_path: Path, hub: Hub) -> None:

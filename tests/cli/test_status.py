@@ -37,6 +37,21 @@ def test_status_before_the_first_run_names_all_that_is_asked_for(program: Progra
     assert said.endswith("complete: 0 of 3 repos, 0 B; not: 3 never.\n")
 
 
+def test_the_worst_stands_last_and_names_rise_within_a_state(program: Program) -> None:
+    program.write(CONFIG.replace("[acme/one]", "[acme/one, acme/two, acme/never-there]"))
+    program.add_repo("acme/two")
+    program("sync")
+    told = [line.split() for line in program("status").out.splitlines()]
+    shown = [(words[0], words[-1]) for words in told if words[-1].endswith("@main")]
+    assert shown == [
+        ("published", "acme/one@main"),
+        ("published", "acme/two@main"),
+        ("refused", "acme/closed@main"),
+        ("failed", "acme/gone@main"),
+        ("failed", "acme/never-there@main"),
+    ]
+
+
 def test_status_as_json_says_the_same_to_a_script(program: Program) -> None:
     program("sync")
     document = json.loads(program("status", "--json").out)

@@ -64,6 +64,7 @@ def test_what_is_due_is_shown_moved_and_told_and_comes_back_by_a_word(shelf: Pro
     assert shelf("thaw", "acme/b").out == "acme/b: nothing of it is cold.\n"
     by_hand = shelf("archive", "acme/a")
     assert (by_hand.code, "archived by hand" in by_hand.out) == (0, True)
+    assert shelf("archive", "acme/a").out.startswith("acme/a: nothing more of it goes:")
     assert shelf("archive", "--all-due").out == "target disk has 1.6 MB warm and 800 kB cold.\n"
     assert shelf("verify").code == 0
     (shelf.folder / "logs/access.log.1").unlink()

@@ -31,7 +31,7 @@ from tests.servers.ports import LOOPBACK, free_port
 BODY = b"some weights"
 
 
-def line(status: int = 200, sent: int = 5, first: float | None = 0.01, **more: str) -> str:
+def line(status: int = 200, sent: float = 5, first: float | None = 0.01, **more: str) -> str:
     return json.dumps({"status": status, "bytes": sent, "first": first, **more}) + "\n"
 
 

@@ -100,7 +100,7 @@ def test_a_replica_that_is_dead_fails_no_sync_and_says_so_itself(site: Site) -> 
         assert (told.code, "1 repo: 1 published" in told.out) == (0, True), told
         status = call(site, "status")
     assert status.code == 0
-    assert "replica main/far: has never been copied to its end" in status.out
+    assert "replica main/far: no pass of this machine has come to its end" in status.out
     told = call(site, "replicate")  # by now nobody listens at all
     assert (told.code, "empty" in told.out) == (1, True), told
 

@@ -134,7 +134,7 @@ def look_at_care(patient: Patient, target: str) -> Saying:
     """When a target was verified, and what was found."""
     assert patient.memory is not None  # noqa: S101  see `remembering`
     if not patient.published(target):
-        yield Health.SKIPPED, "nothing was published in it yet"
+        yield Health.SKIPPED, "no run of this machine has published in it yet"
         return
     known = {each.care: each for each in patient.memory.tended() if each.target == target}
     verified, now = known.get(Care.VERIFY), patient.now()
@@ -228,7 +228,9 @@ def look_at_certificate(patient: Patient, _: str) -> Saying:
     """The files by which a front of ours speaks TLS."""
     assert patient.settings is not None  # noqa: S101  see `certified`
     if doubt := certificate_doubt(patient.settings, patient.now()):
-        yield Health.FAULT if "cannot be used" in doubt or " ended " in doubt else Health.WARNING, doubt
+        unusable = "cannot be used" in doubt
+        advice = "put both files there, for the front's user to read, or mend front.tls" if unusable else ""
+        yield Health.FAULT if unusable or " ended " in doubt else Health.WARNING, doubt, advice, ""
     else:
         yield Health.OK, "its files can be used, and end in more than a month"
 

@@ -60,6 +60,9 @@ def look_at_target(patient: Patient, name: str) -> Saying:
         if published:
             said = f"{target.root} is not there, and {counted(published, 'repo')} were published in it"
             yield Health.FAULT, said, "mount its disk", f"findmnt -T {target.root}"
+        elif _leases(patient, name):
+            said = f"{target.root} is not there, and the lease of ha makes no folder: the daemon does not start"
+            yield Health.FAULT, said, "mount its disk, or make it where the target is new", f"findmnt -T {target.root}"
         else:
             yield Health.SKIPPED, f"{target.root} is not there yet: the first sync makes it"
         return
@@ -84,6 +87,11 @@ def look_at_target(patient: Patient, name: str) -> Saying:
         yield Health.OK, f"listed: {found:,}{'+' if found == _LOOKED else ''} objects of repos"
 
 
+def _leases(patient: Patient, name: str) -> bool:
+    """Whether two daemons hold their lease in it."""
+    return patient.settings is not None and patient.settings.leased == name
+
+
 def _keys_advice(name: str) -> str:
     return f"see that the keys of targets.{name} are right, and may list, get, put and delete in all of it"
 
@@ -106,7 +114,7 @@ def look_at_writing(patient: Patient, name: str) -> Saying:
         yield from _written(store, key, body, target)
         bucket = patient.ways.bucket(target)
         if bucket is not None:
-            yield from _of_a_bucket(bucket, key)
+            yield from _of_a_bucket(bucket, key, leased=_leases(patient, name))
     except StoreFull as error:
         yield Health.FAULT, str(error), "let old snapshots go, or give it more room", "mirror-sync prune"
     except StoreDenied as error:
@@ -143,13 +151,18 @@ def _away(behind: float) -> bool:
     return abs(behind) > 60  # noqa: PLR2004  as `clock_said`
 
 
-def _of_a_bucket(bucket: Bucket, key: str) -> Saying:
+def _of_a_bucket(bucket: Bucket, key: str, *, leased: bool) -> Saying:
     if bucket.takes_other_bytes(key):
         said = "it takes a body that is not the one whose SHA-256 was signed"
         yield Health.WARNING, said, "what is changed on its way is found by verify alone: have it run often", ""
     else:
         yield Health.OK, "a body with another SHA-256 than was signed is refused"
-    yield Health.OK, f"conditional writes are {bucket.condition(key)}; nothing here depends on them"
+    condition = bucket.condition(key)
+    if leased and condition != "kept":
+        advice = "another server for ha.target, or the way without: docs/guide/two-daemons.md"
+        yield Health.FAULT, f"conditional writes are {condition}, and ha needs them: no daemon starts", advice, ""
+    else:
+        yield Health.OK, f"conditional writes are {condition}; only ha depends on them"
 
 
 def _removed(store: Store, key: str) -> Saying:

@@ -90,7 +90,8 @@ def _in_rate(limit: Limit) -> str:
 
 def doctor_text(line: CheckLine, page: TextLayout) -> str:
     """fault    token        hub https://...: it is rejected; below it what to do, and a command to be typed."""
-    told = [page.item(line.health, f"{line.check:<{_NAME}}", f"{line.where}: {line.said}")]
+    place = "" if line.said.startswith(f"{line.where}:") else f"{line.where}: "  # jobs.yaml:3:1: ... says it already
+    told = [page.item(line.health, f"{line.check:<{_NAME}}", f"{place}{line.said}")]
     if line.advice:
         told.append(page.note(f"{line.advice}:" if line.command else line.advice))
     if line.command:

@@ -84,7 +84,7 @@ def _once(repos: Iterable[RepoPlan], targets: Mapping[str, str]) -> list[RepoPla
 
 def _code(repos: Sequence[RepoPlan]) -> Iterator[str]:
     """Which files may run code when they are loaded: of the first repos by name, of the others a count."""
-    running = [repo for repo in repos if repo.code_files]
+    running = sorted((repo for repo in repos if repo.code_files), key=lambda repo: repo.spoken)
     for repo in running[:_CODE_REPOS]:
         verb = "runs code when it is" if repo.code_files == 1 else "run code when they are"
         paths = ", ".join(repo.code_paths[:_CODE_PATHS])

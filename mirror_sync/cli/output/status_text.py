@@ -52,7 +52,7 @@ EVERYTHING = LineFilter()
 def replica_notes(replicas: Sequence[ReplicaStatus], now: datetime) -> Iterator[str]:
     """replica main/far: behind for 2h: 3 snapshots in 1 repo to copy; as of 2026-11-20T08:00:00Z: no answer."""
     for one in replicas:
-        told = "has never been copied to its end" if one.state is ReplicaState.EMPTY else str(one.state)
+        told = "no pass of this machine has come to its end" if one.state is ReplicaState.EMPTY else str(one.state)
         if one.behind_since:
             left = (
                 f": {counted(one.snapshots, 'snapshot')} in {counted(one.repos, 'repo')} to copy" if one.repos else ""
@@ -75,8 +75,11 @@ def status_text(
     if not inventory.lines:
         return "jobs.yaml asks for nothing: its jobs name no repos."
     jobs = {job.name: job for job in inventory.jobs}
-    rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in wanted.of(inventory)]
-    rows = rows[::-1] if worst_last else rows
+    lines = wanted.of(inventory)
+    if worst_last:  # by names within a state all the same
+        worst = {state: number for number, state in enumerate(RepoState)}
+        lines = tuple(sorted(lines, key=lambda line: -worst[line.state]))
+    rows = [Row(_cells(line, jobs[line.job], now), line.reason) for line in lines]
     parts = [page.table(_HEADER, rows, dispensable=_DISPENSABLE, words=("JOB",))] if rows else ["Nothing of that kind."]
     care = (*_care(inventory, now), *replica_notes(replicas, now))
     told = [*_notes(inventory), *care, *_ways(inventory), *_code(inventory), *_assured(inventory)]

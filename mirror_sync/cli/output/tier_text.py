@@ -12,10 +12,14 @@ from mirror_sync.domain.outcome.tier_report import Move, MovedRepo, TierReport
 from mirror_sync.observe.figures import counted, in_bytes
 
 
-def tiers_text(reports: Sequence[TierReport], page: TextLayout) -> str:
-    """What `archive` came to: a row for each repo, and a sentence for each target."""
+def tiers_text(reports: Sequence[TierReport], page: TextLayout, asked: str = "") -> str:
+    """What `archive` came to: a row for each repo, and a sentence for each target; one more where nothing of the repo
+    that was `asked` for has moved.
+    """
     rows = [row for report in reports for row in _rows(report)]
     parts = [page.table(("TARGET", "MOVE", "FILES", "BYTES", "REPO"), rows)] if rows else []
+    if asked and not rows and all(report.ok for report in reports):
+        parts.append(page.sentence(f"{asked}: nothing more of it goes: it is cold, small, or needed by another repo."))
     parts += [f"problem: {plain(fault)}" for report in reports for fault in report.faults]
     parts += [page.sentence(tier_text(asdict(report), dry_run=report.dry_run)) for report in reports]
     return "\n".join(parts)

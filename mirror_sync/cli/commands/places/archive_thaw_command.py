@@ -54,7 +54,7 @@ def archive(
     if as_json:
         invocation.print_json([asdict(report) for report in reports])
     else:
-        invocation.print(tiers_text(reports, invocation.page))
+        invocation.print(tiers_text(reports, invocation.page, repo or ""))
     end(all(report.ok for report in reports))
 
 
