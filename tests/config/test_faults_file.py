@@ -22,14 +22,14 @@ TOP_FAULTS = [
         (
             "5:1: zzz: this key is not known; the keys here are "
             "version, profile, state_dir, upstreams, targets, front, on, connections, bandwidth, http, ha, engine, "
-            "site, maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
+            "traces, site, maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
     (
         '"a\\nb": 1',
         (
             "5:1: ['a\\nb']: this key is not known; the keys here are version, profile, state_dir, upstreams, targets, "
-            "front, on, connections, bandwidth, http, ha, engine, site, maintenance, "
+            "front, on, connections, bandwidth, http, ha, engine, traces, site, maintenance, "
             "access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
