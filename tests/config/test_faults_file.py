@@ -22,7 +22,7 @@ TOP_FAULTS = [
         (
             "5:1: zzz: this key is not known; the keys here are "
             "version, profile, state_dir, upstreams, targets, front, on, connections, bandwidth, http, ha, engine, "
-            "site, maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
+            "traces, site, maintenance, access, trust, defaults, licenses, decisions, policy and jobs"
         ),
     ),
     (
