@@ -161,3 +161,15 @@ def test_a_mirror_whose_blobs_are_not_mounted_takes_nothing_from_who_pulls(site:
     assert (running.returncode, "is all of it mounted?" in said) == (1, True)
     assert list(dangling(store)) == []
     assert site.refs(store) == site.refs(site.main())
+
+
+def test_a_mirror_with_files_in_a_cold_place_is_refused_and_nothing_is_lost(site: Site, url: str) -> None:
+    store = pulled(site, url)
+    before = {stat.key for stat in store.list("")}
+    site.main().put("tiers/cold.json", b"{}", Sha256.of(b"{}"))
+    pulling = begin(site, url)
+    said = pulling.communicate(timeout=60)[1]
+    assert (pulling.returncode, "keeps files in a cold place" in said) == (1, True), said
+    assert {stat.key for stat in store.list("")} == before
+    site.main().delete(["tiers/cold.json"])
+    assert list(dangling(pulled(site, url))) == []
