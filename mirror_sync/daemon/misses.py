@@ -478,6 +478,9 @@ class MissDesk:
             mirror.thaw(target, repo)
         except (MirrorError, OSError) as error:
             _log.warning("thaw.failed", target=target, repo=str(repo), reason=str(error))
+        except Exception as error:  # else nobody would hear of it: nobody waits for this thread
+            said = f"internal error: {type(error).__name__}"
+            _log.warning("thaw.failed", target=target, repo=str(repo), reason=said, exc_info=True)
         finally:
             with self._lock:
                 self._thawing.discard((target, repo))

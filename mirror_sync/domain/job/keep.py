@@ -44,5 +44,5 @@ class ReadTimes:
             return self.doubt or "nothing was counted yet"
         if now - self.since < unread.total_seconds():
             begun = iso_utc(datetime.fromtimestamp(self.since, UTC))
-            return f"reads are counted without a gap since {begun}, which is not yet unread: {spoken_duration(unread)}"
+            return f"reads are counted without a gap since {begun}, which is less than {spoken_duration(unread)}"
         return ""
