@@ -80,8 +80,8 @@ def test_bash_completes_commands_and_names_of_jobs_targets_and_repos(
     jobs = "[{name: one, repos: [acme/named, 'acme/*', '!acme/not', 'dataset:acme/rows']}, {name: two}, {nme: x}, 3]"
     (tmp_path / "jobs.yaml").write_text(f"targets: {{main: {{}}}}\njobs: {jobs}\n")
     (tmp_path / "other.yaml").write_text("state_dir: none\njobs: [{repos: [acme/elsewhere]}]\n")
-    (tmp_path / "state").mkdir()
-    history = History(tmp_path / "state/history.db")
+    (tmp_path / "var/state").mkdir(parents=True)
+    history = History(tmp_path / "var/state/history.db")
     history(RepoFinished("r", RepoReport("one", Kind.MODEL, "acme/found", "main", RepoOutcome.FAILED)))
     history.close()
     (tmp_path / "mirror-sync").write_text(f'#!/bin/sh\nexec {sys.executable} -m mirror_sync "$@"\n')
