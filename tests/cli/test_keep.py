@@ -34,20 +34,24 @@ def at_present(lines: list[str]) -> str:
     return "".join(f"{json.dumps({**one, 'time': when})}\n" for one, when in zip(told, at, strict=True))
 
 
-@pytest.fixture
-def edge(tmp_path: Path) -> Program:
+def published_and_read(program: Program) -> Program:
     """Three repos of 0.8 MB, published long ago, of which acme/b was read ten days ago and the others yesterday."""
-    program = Program(tmp_path, ("-m", "tests.cli.hasty"))
-    program.write(CONFIG)
     for name in "abc":
         program.add_repo(f"acme/{name}", weights=name * 800_000)
     assert program("sync").code == 0
-    for path in (tmp_path / "bucket/blobs").rglob("*"):
+    for path in (program.folder / "bucket/blobs").rglob("*"):
         os.utime(path, (time.time() - 100 * 86_400,) * 2)
     reads = [line(hours, f"/acme/{name}/resolve/main/weights") for name, hours in (("a", 20), ("b", 240), ("c", 22))]
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/access.log.1").write_text(at_present([*silence(300), *reads]))
+    (program.folder / "logs").mkdir()
+    (program.folder / "logs/access.log.1").write_text(at_present([*silence(300), *reads]))
     return program
+
+
+@pytest.fixture
+def edge(tmp_path: Path) -> Program:
+    program = Program(tmp_path, ("-m", "tests.cli.hasty"))
+    program.write(CONFIG)
+    return published_and_read(program)
 
 
 def state_of(program: Program, repo: str) -> dict[str, object]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import time
 from pathlib import Path
 
 import pytest
@@ -12,8 +10,7 @@ import pytest
 from mirror_sync.config.load import load
 from mirror_sync.daemon.watch import tiers_of
 from tests.cli.program import BEGIN, Program
-from tests.cli.test_keep import at_present
-from tests.observers.test_reading import line, silence
+from tests.cli.test_keep import published_and_read
 
 TIERS = "{cold: {after_unread: 9d, target: {url: FOLDER/cold}}, logs: [FOLDER/logs/access.log*]}"
 CONFIG = f"""\
@@ -31,18 +28,8 @@ def empty(tmp_path: Path) -> Program:
 
 
 @pytest.fixture
-def shelf(empty: Program, tmp_path: Path) -> Program:
-    """Three repos of 0.8 MB, published long ago, of which acme/b was read ten days ago and the others yesterday."""
-    program = empty
-    for name in "abc":
-        program.add_repo(f"acme/{name}", weights=name * 800_000)
-    assert program("sync").code == 0
-    for path in (tmp_path / "bucket/blobs").rglob("*"):
-        os.utime(path, (time.time() - 100 * 86_400,) * 2)
-    reads = [line(hours, f"/acme/{name}/resolve/main/weights") for name, hours in (("a", 20), ("b", 240), ("c", 22))]
-    (tmp_path / "logs").mkdir()
-    (tmp_path / "logs/access.log.1").write_text(at_present([*silence(300), *reads]))
-    return program
+def shelf(empty: Program) -> Program:
+    return published_and_read(empty)
 
 
 def test_what_is_due_is_shown_moved_and_told_and_comes_back_by_a_word(shelf: Program) -> None:

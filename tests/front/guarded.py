@@ -23,6 +23,17 @@ from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store, read_document
 from tests.front.bucket import Published
 
+CATALOGUE = (
+    "index.html",
+    "mirror.html",
+    "status.json",
+    "feed.atom",
+    "changes.json",
+    "relations.json",
+    "wanted.html",
+    "list/one.html",
+)
+"""What the catalogue has of all repos that are seen."""
 PUBLIC = {"private": False, "gated": False}
 SECRECY: Mapping[str, Mapping[str, object]] = {
     "pub/plain": PUBLIC,
@@ -138,17 +149,7 @@ class Guarded:
             rows = sorted((self._row(name) for name in names), key=lambda row: (row.repo.lower(), row.kind.value))
             page = ListPage("one", rows[0].repo, rows[-1].repo, tuple(rows))
             listing = "".join(f"<li>{row.repo}</li>" for row in rows).encode()
-            for name in (
-                "index.html",
-                "mirror.html",
-                "status.json",
-                "feed.atom",
-                "changes.json",
-                "relations.json",
-                "wanted.html",
-                "list/one.html",
-                "missing.html",
-            ):
+            for name in (*CATALOGUE, "missing.html"):
                 self._put(site_key(f"{volume}{name}"), listing if name != "missing.html" else b"nothing @up/-/")
             self._put(site_key(f"{volume}list/one.json"), encode_page(rows))
             self._put(site_key(f"{volume}lists.json"), encode_index([page]))

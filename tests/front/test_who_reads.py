@@ -26,6 +26,7 @@ from tests.front.bucket import model
 from tests.front.guarded import (
     ACCESS,
     BARRED,
+    CATALOGUE,
     OPEN_NAMES,
     READS,
     SEES,
@@ -273,18 +274,7 @@ def test_lists_and_the_catalogue_name_a_repo_to_those_alone_who_may_see_it(
     newest = ask(front, "GET", "/api/models?sort=lastModified", token).json
     assert {one["id"] for one in newest} == {name for name in SEES[role] if ":" not in name}
     whole = SEES[role] == SEES["admins"]
-    for page in (
-        "",
-        "index.html",
-        "mirror.html",
-        "status.json",
-        "feed.atom",
-        "changes.json",
-        "relations.json",
-        "wanted.html",
-        "list/one.html",
-        "list/one.json",
-    ):
+    for page in ("", *CATALOGUE, "list/one.json"):
         body = ask(front, "GET", f"/-/{page}", token).body.decode()
         named = {name for name in guarded.repos if guarded.repos[name].repo.id in body}
         assert named <= SEES[role], (role, page)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import socket
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
-from tests.servers.relay import Relay, end, pieces, relaying, sent, start
+from tests.servers.relay import Passing, relaying
 
 
-class Counting(Relay):
+class Counting(Passing):
     """`heads`: of each request its first line, and the names of its headers in small letters, as often as each came."""
 
     def __init__(self, upstream: str) -> None:
@@ -23,17 +23,9 @@ class Counting(Relay):
             f"{first}: {name}" for first, names in self.heads for name in sorted(set(names)) if names.count(name) > 1
         ]
 
-    def relay(self, client: socket.socket, server: socket.socket) -> None:
-        start(self._up, client, server)
-        for piece in pieces(server):
-            if not sent(client, piece):
-                break
-        end(client)
-        server.close()
-
-    def _up(self, client: socket.socket, server: socket.socket) -> None:
+    def upwards(self, came: Iterator[bytes]) -> Iterator[bytes]:
         waiting, body = b"", 0
-        for piece in pieces(client):
+        for piece in came:
             waiting += piece
             while waiting:
                 skipped = min(body, len(waiting))
@@ -42,9 +34,7 @@ class Counting(Relay):
                 if body or not blank:
                     break
                 waiting, body = rest, self._note(head.decode("latin-1"))
-            if not sent(server, piece):
-                break
-        end(server)
+            yield piece
 
     def _note(self, head: str) -> int:
         """Bytes of the body. What comes in chunks would be taken for heads, and none of ours does."""

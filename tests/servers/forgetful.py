@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
-from tests.servers.relay import Relay, end, pieces, relaying, sent, start
+from tests.servers.relay import Passing, relaying
 
 _NAMES = {b"\r\nIf-None-Match:": b"\r\nIn-None-Watch:", b"\r\nIf-Match:": b"\r\nIn-Watch:"}
 
 
-class Forgetful(Relay):
+class Forgetful(Passing):
     """Their headers get names that nobody looks for."""
 
-    def relay(self, client: socket.socket, server: socket.socket) -> None:
-        start(self._up, client, server)
-        for piece in pieces(server):
-            if not sent(client, piece):
-                break
-        end(client)
-        server.close()
-
-    def _up(self, client: socket.socket, server: socket.socket) -> None:
-        for piece in pieces(client):
+    def upwards(self, came: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in came:
             for name, other in _NAMES.items():
                 piece = piece.replace(name, other)  # noqa: PLW2901  a head comes in one piece
-            if not sent(server, piece):
-                break
-        end(server)
+            yield piece
 
 
 def forgetful(upstream: str) -> AbstractContextManager[Forgetful]:

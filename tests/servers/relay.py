@@ -59,6 +59,28 @@ class Relay(ABC):
         self.relay(client, server)
 
 
+class Passing(Relay):
+    """Hands on all that comes; what a client sends goes by `upwards`."""
+
+    @abstractmethod
+    def upwards(self, came: Iterator[bytes]) -> Iterator[bytes]:
+        """What the server gets for what came on one connection."""
+
+    def relay(self, client: socket.socket, server: socket.socket) -> None:
+        start(self._up, client, server)
+        for piece in pieces(server):
+            if not sent(client, piece):
+                break
+        end(client)
+        server.close()
+
+    def _up(self, client: socket.socket, server: socket.socket) -> None:
+        for piece in self.upwards(pieces(client)):
+            if not sent(server, piece):
+                break
+        end(server)
+
+
 Kind = TypeVar("Kind", bound=Relay)
 
 
