@@ -145,6 +145,17 @@ def test_a_replica_lies_neither_inside_its_target_nor_around_it(target: str, rep
     assert len(settings(f"{UPSTREAMS}{beside}{LICENSES}{JOBS}").targets) == 1
 
 
+@pytest.mark.parametrize(("target", "cold"), [("/srv/m", "/srv/m/cold"), ("/srv/m/warm", "/srv/x/../m")])
+def test_a_cold_place_lies_neither_inside_its_target_nor_around_it(target: str, cold: str) -> None:
+    tiers = f"tiers: {{logs: [/l], cold: {{after_unread: 30d, target: {{url: {cold}}}}}}}"
+    targets = f"targets: {{t0: {{url: {target}, {tiers}}}}}\n"
+    (found,) = faults(f"{UPSTREAMS}{targets}{LICENSES}{JOBS}")
+    assert "targets.t0.tiers.cold.target.url: '/srv/m/" in found
+    assert "' lies inside '/srv/m'; a cold tier has a place of its own, outside its target's" in found
+    beside = targets.replace(f"url: {cold}", "url: /srv/m-cold")
+    assert len(settings(f"{UPSTREAMS}{beside}{LICENSES}{JOBS}").targets) == 1
+
+
 def test_a_replica_has_not_the_name_of_its_target() -> None:
     targets = "targets: {t0: {url: /srv/m, replicas: [{name: t0, url: /srv/far}]}}\n"
     (found,) = faults(f"{UPSTREAMS}{targets}{LICENSES}{JOBS}")

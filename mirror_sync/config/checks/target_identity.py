@@ -82,10 +82,10 @@ def _doubled_replicas(tree: Mapping[str, object], base: Path, known: dict[str, s
             known.setdefault(place, f"{name}/{replica.name}")
 
 
-def _nested(target: Target, replica: Target) -> tuple[str, str] | None:
+def _nested(target: Target, other: Target) -> tuple[str, str] | None:
     """The folder that lies inside the other one, and that; None where neither does. Links are followed."""
-    if isinstance(target, DirectoryTarget) and isinstance(replica, DirectoryTarget):
-        folders = [Path(os.path.realpath(one.root)) for one in (target, replica)]
+    if isinstance(target, DirectoryTarget) and isinstance(other, DirectoryTarget):
+        folders = [Path(os.path.realpath(one.root)) for one in (target, other)]
         for inner, outer in (folders, folders[::-1]):
             if inner.is_relative_to(outer):
                 return str(inner), str(outer)
@@ -97,11 +97,13 @@ def _doubled_tiers(tree: Mapping[str, object], base: Path, known: dict[str, str]
     for name, target in _targets(tree.get("targets"), base):
         if target.tiers is None or target.tiers.at is None:
             continue
-        place = place_of(target.tiers.at)
+        trail, place = ("targets", name, "tiers", "cold", "target"), place_of(target.tiers.at)
         if place in known:
             what = f"it is the place of {quoted(known[place])}, {quoted(place)}, too"
-            trail = ("targets", name, "tiers", "cold", "target")
             yield Finding(trail, f"{what}; a cold tier has a place of its own")
+        elif (nested := _nested(target, target.tiers.at)) is not None:
+            what = f"{quoted(nested[0])} lies inside {quoted(nested[1])}"
+            yield Finding((*trail, "url"), f"{what}; a cold tier has a place of its own, outside its target's")
         known.setdefault(place, f"the cold tier of {name}")
 
 
