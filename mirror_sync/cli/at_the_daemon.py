@@ -8,16 +8,14 @@ if TYPE_CHECKING:
     from mirror_sync.config.settings import Settings
     from mirror_sync.front.misses.daemon_desk import DeskOptions
 
-_EVERYWHERE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared
-
 
 def desk_of(settings: Settings, target: str) -> DeskOptions | None:
     """How a front of a target asks it; None where it asks nothing. `check` wants what is missing then."""
+    from mirror_sync.domain.url import own_address
     from mirror_sync.front.misses.daemon_desk import DeskOptions
 
     http, secret = settings.http, settings.http.asked_by
     asks = settings.front.miss != "404" or settings.site.ask.form or settings.targets[target].tiers is not None
     if http.listen is None or secret is None or not asks:
         return None
-    host = _EVERYWHERE.get(http.listen.host, http.listen.host)
-    return DeskOptions(settings.front.miss, target, host, http.listen.port, secret)
+    return DeskOptions(settings.front.miss, target, own_address(http.listen.host), http.listen.port, secret)

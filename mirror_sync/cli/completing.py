@@ -15,7 +15,6 @@ import typer
 
 _MOST = 300  # names: nobody reads more
 _GLOB = frozenset("*?[!")
-_USUAL_STATE = "./var/state"  # as config/keys/model.py has it, which is too much for a shell that waits
 
 _REMEMBERED = """
 SELECT DISTINCT kind, repo FROM repos WHERE (kind = ? OR ? = '') AND substr(repo, 1, ?) = ? ORDER BY repo LIMIT ?
@@ -35,10 +34,12 @@ def names_of_targets(context: typer.Context, incomplete: str) -> Iterator[str]:
 
 def names_of_repos(context: typer.Context, incomplete: str) -> list[str]:
     """Those that jobs.yaml names, and that runs have found for its globs: org/name, dataset:org/name."""
+    from mirror_sync.config.yaml.variables import state_dir_in
+
     config = _config(context)
     tree = _tree(config)
     named = {name for name in _named(tree) if name.startswith(incomplete)}
-    named.update(_remembered(config.absolute().parent / str(tree.get("state_dir") or _USUAL_STATE), incomplete))
+    named.update(_remembered(state_dir_in(tree, config), incomplete))
     return sorted(named)[:_MOST]
 
 
@@ -57,16 +58,9 @@ def _config(context: typer.Context | None) -> Path:
 
 
 def _tree(path: Path) -> dict[str, Any]:
-    """With its variables put in, as far as they are set."""
-    import yaml
+    from mirror_sync.config.yaml.variables import with_variables, written
 
-    from mirror_sync.config.yaml.variables import Expansion
-
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return {}
-    return expanded if isinstance(expanded := Expansion(os.environ).expand(found), dict) else {}
+    return with_variables(written(path))
 
 
 def _entries(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:

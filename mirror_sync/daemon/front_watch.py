@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from mirror_sync.domain.outcome.front_counts import FrontCounts, FrontFigures, FrontHours
+from mirror_sync.domain.url import own_address
 from mirror_sync.front.protocols.access_log import count_line
 from mirror_sync.logger import Logger
 from mirror_sync.observe.metrics.front_families import read_front
@@ -35,7 +36,6 @@ LARGEST = 1 << 20  # bytes of such an answer
 LONGEST_LINE = 256 << 10  # bytes; nginx takes heads of 128 KiB
 _PIECE = 1 << 20  # bytes that are read at once
 _PIECES = 16  # of these at one look: 16 MB, 50,000 lines or so
-_ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "*": "127.0.0.1"}  # noqa: S104  compared
 _STUB = re.compile(r"Active connections: \d+ .*?Writing: (\d+) ", re.DOTALL)
 
 _log = Logger()
@@ -223,7 +223,7 @@ class FrontWatch:
 
     def _ask(self, listen: Listen) -> FrontFigures | None:
         try:
-            found = ask_front(_ANYWHERE.get(listen.host, listen.host), listen.port)
+            found = ask_front(own_address(listen.host), listen.port)
         except (OSError, ValueError, http.client.HTTPException) as error:
             self._tell("listen", f"{listen.host}:{listen.port}: {error}")
             return None

@@ -19,6 +19,7 @@ _URL = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?(
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?")
 _PLAIN = re.compile(r"[!-\[\]-~]+")  # printable ASCII without space and backslash
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_OWN = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared
 _ODD = "not a plain http or https address"
 
 Origin = tuple[str, str, int]
@@ -138,3 +139,8 @@ def _without_dots(path: str) -> str:
     if segments[-1] in (".", ".."):
         kept.append("")
     return "/" + "/".join(kept)
+
+
+def own_address(host: str) -> str:
+    """Where this machine reaches a server of its own that listens at a host: any of its addresses is the loopback's."""
+    return _OWN.get(host, host)

@@ -47,6 +47,7 @@ from mirror_sync.state.records import ChangeRecord, RunRecord, RunState, Size
 RUNS_KEPT = 10_000
 _TOGETHER = 256  # repos that had not changed, which are written at once
 _LATEST_BY = 1.0  # seconds, by which they are
+HISTORY_FILE = "history.db"  # in the state folder
 CHANGES_KEPT = 100  # of a revision of a repo in a job
 _WRITTEN = RunStarted, RepoFinished, RunFinished, RepoSigned, RepoWithdrawn, RepoRestored, RepoLetGo, Tended
 _ASSURANCE = ("signed", "scanned", "scanned_at", "class", "code_files", "code_paths")  # the last columns of a row

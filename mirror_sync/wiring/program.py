@@ -26,7 +26,7 @@ from mirror_sync.logger import Logger
 from mirror_sync.observe.notify.news import News
 from mirror_sync.observe.notify.state_notices import Notices
 from mirror_sync.owners import is_there
-from mirror_sync.state.history import History
+from mirror_sync.state.history import HISTORY_FILE, History
 from mirror_sync.state.ways_file import Ways, WaysCounter, kept_ways
 from mirror_sync.stores.wrapped_store import ReadOnlyStore
 from mirror_sync.wiring.adapters import open_store
@@ -112,7 +112,7 @@ class Mirror:
         self._observers = tuple(observers)
         self._hook_delivery = _Once(self._deliverer)
         self._overhears: list[Observer] = []
-        history = settings.state_dir / "history.db"
+        history = settings.state_dir / HISTORY_FILE
         targets = {job.name: job.target for job in settings.jobs}
         self._history = _Once(lambda: History(history, places=places_of(settings), targets=targets, reading=reading))
         self._context = _Once(self._assemble)

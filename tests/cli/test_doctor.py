@@ -257,6 +257,14 @@ def test_a_broken_jobs_yaml_is_told_and_the_rest_is_looked_at(tmp_path: Path) ->
     assert "fault    front        http://127.0.0.1:1:" in ended.out
 
 
+@pytest.mark.parametrize("said", ["", "state_dir: ${MIRROR_STATE:-./var/state}\n"])
+def test_of_a_broken_jobs_yaml_the_state_folder_is_looked_at_where_commands_have_it(tmp_path: Path, said: str) -> None:
+    program = Program(tmp_path)
+    program.write(f"version: 1\n{said}jobs: [{{nam: x}}]\n")
+    (tmp_path / "var/state").mkdir(parents=True)
+    assert f"state_dir: {tmp_path}/var/state: " in program("doctor").out
+
+
 def units(folder: Path, *states: str) -> None:
     """A systemctl that says these units are in these states, as systemd 252 prints them."""
     folder.mkdir()

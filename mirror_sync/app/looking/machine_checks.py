@@ -17,9 +17,11 @@ from mirror_sync.app.looking.local_doubts import certificate_doubt, unwritable
 from mirror_sync.app.looking.patient import Patient, ask
 from mirror_sync.domain.outcome.events import Care
 from mirror_sync.domain.outcome.report import RepoState, TargetPlan
+from mirror_sync.domain.url import own_address
 from mirror_sync.errors import MAY_PASS, Gated, StoreFull, TokenRejected, Unreachable
 from mirror_sync.observe.figures import age, counted, in_bytes
 from mirror_sync.owners import hindrance, is_there, state_hindrance, unread_cause
+from mirror_sync.state.history import HISTORY_FILE
 
 _LEAST_ROOM, _LITTLE_ROOM = 8 << 20, 128 << 20  # bytes for the state folder: its files grow, and SQLite needs some
 _VERIFIED = 35  # days after which a verify is old: a month's, and some
@@ -88,7 +90,7 @@ def look_at_state(patient: Patient, _: str) -> Saying:
             "make room on its disk",
             f"df -h {shlex.quote(str(folder))}",
         )
-    history = folder / "history.db"
+    history = folder / HISTORY_FILE
     if is_there(history) and not os.access(history, os.R_OK):
         denied = PermissionError(13, os.strerror(13), str(history))
         yield Health.FAULT, f"{history}: {unread_cause(denied, history)}", "run it as the user who runs the daemon", ""
@@ -189,7 +191,7 @@ def look_at_daemon(patient: Patient, _: str) -> Saying:
     assert patient.settings is not None  # noqa: S101  see `answering`
     listen = patient.settings.http.listen
     assert listen is not None  # noqa: S101  see `answering`
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(listen.host, listen.host)  # noqa: S104  asked, not listened on
+    host = own_address(listen.host)
     place = f"[{host}]:{listen.port}" if ":" in host else f"{host}:{listen.port}"
     try:
         reply = ask(f"http://{place}/readyz", direct=True)
@@ -299,5 +301,4 @@ def certified(patient: Patient) -> list[str]:
 
 def remembering(patient: Patient) -> bool:
     """Whether there is a history to ask."""
-    folder = patient.state_dir
-    return patient.settings is not None and folder is not None and is_there(folder / "history.db")
+    return patient.memory is not None

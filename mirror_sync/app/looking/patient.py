@@ -11,11 +11,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import yaml
-
 from mirror_sync.app.looking.checkup import Health
 from mirror_sync.app.remembered import LocalMemory
 from mirror_sync.config.settings import Settings
+from mirror_sync.config.yaml.variables import state_dir_in, with_variables, written
 from mirror_sync.domain.job.targets import Target
 from mirror_sync.domain.job.upstreams import Timeouts, Upstream
 from mirror_sync.domain.outcome.report import RepoStatus
@@ -23,7 +22,7 @@ from mirror_sync.errors import Fault
 from mirror_sync.net.transport import Transport
 from mirror_sync.observe.figures import in_time
 from mirror_sync.owners import is_there
-from mirror_sync.state.history import History
+from mirror_sync.state.history import HISTORY_FILE, History
 
 if TYPE_CHECKING:
     from mirror_sync.domain.content.upstream import BudgetState
@@ -96,19 +95,14 @@ class Patient:
     @cached_property
     def raw(self) -> dict[str, Any]:
         """jobs.yaml as YAML alone, variables not put in; empty for what is none."""
-        try:
-            found = yaml.safe_load(self.path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
+        return written(self.path)
 
     @property
     def state_dir(self) -> Path | None:
         """None where nobody knows."""
         if self.settings is not None:
             return self.settings.state_dir
-        said = self.raw.get("state_dir")
-        return self.path.absolute().parent / said if isinstance(said, str) and "${" not in said else None
+        return state_dir_in(with_variables(self.raw), self.path) if self.raw else None
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -135,7 +129,7 @@ class Patient:
     def memory(self) -> LocalMemory | None:
         """What is remembered; None where there is nothing yet."""
         settings = self.settings
-        if settings is None or not is_there(path := settings.state_dir / "history.db"):
+        if settings is None or not is_there(path := settings.state_dir / HISTORY_FILE):
             return None
         return LocalMemory(settings, lambda: History(path, reading=True))
 

@@ -268,7 +268,8 @@ def _local(patient: Patient, upstream: Upstream) -> Saying:
                 yield Health.FAULT, f"{root} is not there", "mount its disk, or mend its url", f"findmnt -T {root}"
                 return
             found = sum(1 for _ in islice(Path(root).iterdir(), _LOOKED))
-            yield Health.OK, f"{root}: {found:,}{'+' if found == _LOOKED else ''} entries"
+            more = "at least " if found == _LOOKED else ""
+            yield Health.OK, f"{root}: {more}{counted(found, 'entry', 'entries')}"
         case OwnUpstream(target=target) | MirrorUpstream(target=DirectoryTarget() | S3Target() as target):
             if isinstance(target, DirectoryTarget) and not is_there(target.root):
                 yield Health.SKIPPED, f"{target.root} is not there yet"

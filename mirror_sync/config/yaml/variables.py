@@ -1,16 +1,21 @@
 """`${NAME}` and `${NAME:-default}` in the text values of a document; `$$` stands for a literal `$`.
 
-This happens after the YAML is read: whatever a variable holds is text, never YAML. Keys are left as they are.
+This happens after the YAML is read: whatever a variable holds is text, never YAML. Keys are left as they are. At the
+end what can be read of a file for who goes on with that: a shell that completes, and checks of a broken file.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from mirror_sync.config.findings import Findings, Trail
 
+_USUAL_STATE = "./var/state"  # as config/keys/model.py has it, which is too much for a shell that waits
 _SECRET = re.compile(r"TOKEN|SECRET|KEY|PASSWORD", re.IGNORECASE)
 _DOLLAR = re.compile(r"\$(?:(?P<literal>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\})?")
 
@@ -63,3 +68,25 @@ def _remedy(name: str) -> str:
     if _SECRET.search(name):
         return f"export it, or write it into the file that the unit reads; ${{{name}:-}} does without"
     return f"set it, or write ${{{name}:-default}}"
+
+
+def written(path: Path) -> dict[str, Any]:
+    """Its mapping as it is written, without the values of variables; empty for what is none."""
+    import yaml
+
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def with_variables(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with those put in that are set."""
+    found = Expansion(os.environ).expand(dict(tree))
+    return found if isinstance(found, dict) else {}
+
+
+def state_dir_in(tree: Mapping[str, Any], path: Path) -> Path:
+    """Where a file with this in it keeps its state, by the folder that it lies in. `tree` is `with_variables`."""
+    return path.absolute().parent / str(tree.get("state_dir") or _USUAL_STATE)

@@ -32,6 +32,7 @@ from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.doors.torrent_metainfo import TorrentOptions
 from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.outcome.replicas import ReplicaFront
+from mirror_sync.domain.url import own_address
 from mirror_sync.front.hub import answers, listing
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.cors import ALLOW_ORIGIN, ANY, NAMES, PREFLIGHT, SHOWN, Cors
@@ -472,7 +473,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "listen": address(options.host, options.port),
         "inner_name": f"pointers-{secrets.token_hex(16)}.invalid",
         "self_scheme": "https" if options.tls else "http",
-        "self_address": address(_own_address(options.host), options.port),
+        "self_address": address(own_address(options.host), options.port),
         "modelscope": ASKED_BY_MANY,
         "answers_key": r"\n".join(["$scheme", *([] if options.public_url else _SAID), "$request_uri"]),
         "refs_seconds": options.refs_seconds,
@@ -559,10 +560,6 @@ def _layers(options: NginxOptions) -> str:
     if found is None:
         raise ValueError(f"front.oci.layers {options.layers!r}: write http://127.0.0.1:8081")
     return found[1]
-
-
-def _own_address(host: str) -> str:
-    return {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  compared
 
 
 def _packed() -> list[str]:

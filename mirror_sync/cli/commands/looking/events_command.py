@@ -52,6 +52,7 @@ def events(
     are UTC. What people did, on all machines, says audit.
     """
     from mirror_sync.app.looking.happenings import following, happenings
+    from mirror_sync.state.history import HISTORY_FILE
 
     with invocation.mirror(None, reading=True) as mirror:
         now = datetime.now(UTC)
@@ -68,7 +69,7 @@ def events(
             if not found and not as_json:
                 invocation.say(f"nothing happened since {begin:%Y-%m-%d %H:%M} UTC; --since 30d looks further back")
             return
-        path = mirror.settings.state_dir / "history.db"
+        path = mirror.settings.state_dir / HISTORY_FILE
         for more in following(mirror.history, path, begin, wanted, lambda: invocation.stop.wait(_LOOKS)):
             show(more)
 
