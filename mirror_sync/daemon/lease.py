@@ -185,9 +185,7 @@ class Lease:
         self._tag: str | None = None  # of what stood there then
         self._since = datetime.now(UTC)
         self._seen: _SeenLease | None = None
-        self._marks: dict[
-            str, tuple[float, bool]
-        ] = {}  # by job: when it was begun by our clock, and whether it goes on
+        self._marks = dict[str, tuple[float, bool]]()  # by job: when it was begun, by our clock, and whether it goes on
         self._alive_at: float | None = None  # when anybody last showed that the jobs are looked after
         self._contact, self._changes, self._trouble = clock(), 0, ""
         self._proved = False

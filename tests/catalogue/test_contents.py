@@ -69,6 +69,25 @@ def test_a_header_is_read_once_whatever_commits_name_its_file(store: Memory) -> 
     assert "200K parameters" in read(store.site["models/acme--net.html"]).text
 
 
+def test_archived_weights_and_cards_have_no_figure_and_no_words_until_they_are_back(store: Memory) -> None:
+    """As where a machine remembers no header, and the class of storage gives nothing before it is restored."""
+    model(store, "acme/net").publish({**SPLIT, "README.md": CARD.encode()})
+    archived = {blob_key(Sha256.of(body)) for body in (PART, CARD.encode())}
+
+    def refuse(verb: str, key: str) -> None:
+        if verb == "get" and key in archived:
+            raise errors.BlobFrozen(key)
+
+    store.before = refuse
+    assert Machine(store).publish().unread == 0
+    page = read(store.site["models/acme--net.html"])
+    assert "0 of 2 files could be read" in page.text
+    assert "It encodes." not in page.text
+    store.before = lambda verb, key: None
+    Machine(store).publish()
+    assert "200K parameters" in read(store.site["models/acme--net.html"]).text
+
+
 def test_a_hostile_or_missing_file_of_weights_has_no_figure_and_stops_nothing(store: Memory) -> None:
     repo = model(store, "acme/net")
     repo.publish({"model.safetensors": b"\xff" * 2000, "m-Q4_0.gguf": b"GGUF" + b"\xff" * 2000})

@@ -23,7 +23,7 @@ from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.formats.ranges import Unclear
 from mirror_sync.domain.formats.tensor_headers import TensorFile, Weights, is_weights, joined, tensors_of
-from mirror_sync.errors import DocumentError, KeyMissing, StoreError
+from mirror_sync.errors import BlobFrozen, DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_beginning, read_document
 
@@ -123,7 +123,7 @@ def weights_of(store: Store, read_cache: ReadCache, files: Iterable[ShownFile]) 
 
 
 def _header(store: Store, read_cache: ReadCache, file: ShownFile) -> TensorFile | None:
-    """None for one that is no header of tensors, or is not there: a verify tells of that."""
+    """None for one that is no header of tensors, or is not there: a verify tells of that; or is archived, for now."""
     name = f"blob:{file.sha256}#tensors"
     with suppress(StoreError, ValueError, TypeError):
         kept = read_cache.recall(name, _HEADER)
@@ -134,7 +134,7 @@ def _header(store: Store, read_cache: ReadCache, file: ShownFile) -> TensorFile 
             found = tensors_of(file.path, file.size, partial(_range, store, blob_key(Sha256(file.sha256))))
     except Unclear:
         found = None
-    except KeyMissing:
+    except (KeyMissing, BlobFrozen):
         return None
     with suppress(StoreError):
         read_cache.remember(name, _HEADER, b"" if found is None else found.encode())
@@ -152,7 +152,8 @@ def _range(store: Store, key: str, start: int, length: int) -> bytes:
 def text_of(store: Store, file: ContentFile, most: int) -> tuple[str, bool]:
     """The beginning of a file as text, cut after a whole line, and whether that is all; the file is proved whole.
 
-    What holds a NUL is no text, and what is very large is not read. DocumentError where other bytes lie there, or none.
+    What holds a NUL is no text; what is very large, or archived, is not read. DocumentError where other bytes lie
+    there, or none.
     """
     if not file.path or not 0 < file.size <= _LONGEST_TEXT:
         return "", True
@@ -160,6 +161,8 @@ def text_of(store: Store, file: ContentFile, most: int) -> tuple[str, bool]:
         body = read_beginning(store, Sha256(file.sha256), most)
     except KeyMissing as error:
         raise DocumentError(f"{file.path} is missing") from error
+    except BlobFrozen:
+        return "", True
     if b"\0" in body:
         return "", True
     whole = file.size <= most
