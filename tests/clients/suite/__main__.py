@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -310,6 +311,8 @@ def page(outcomes: Sequence[Outcome], offered: Sequence[Client], *, alone: bool)
         "(radosgw), and read through `mirror-sync serve` and the generated nginx. Nothing is set but `HF_ENDPOINT` and",
         "what the table says.",
         "",
+        _when(),
+        "",
         "| client | version | works with | cannot |",
         "|---|---|---|---|",
     ]
@@ -321,6 +324,10 @@ def page(outcomes: Sequence[Outcome], offered: Sequence[Client], *, alone: bool)
     return "\n".join(lines) + "\n"
 
 
+def _when() -> str:
+    return f"A long run, outside of CI; the last one was on {datetime.now(UTC):%Y-%m-%d}."
+
+
 def _page_of_doors(outcomes: Sequence[Outcome], offered: Sequence[Client]) -> str:
     lines = [
         "# Clients of the doors that were run",
@@ -328,6 +335,8 @@ def _page_of_doors(outcomes: Sequence[Outcome], offered: Sequence[Client]) -> st
         "Made by `make doors`: a repo of GGUF files and one of tables, mirrored into a directory and S3 (radosgw),",
         "read through `mirror-sync serve` and the generated nginx, which asks a `serve` for layers of images. What a",
         "client took was compared with what was made.",
+        "",
+        _when(),
         "",
         "| client | version | door | address | " + " | ".join(sorted({one.place for one in outcomes})) + " | cannot |",
         "|---|---|---|---|" + "---|" * len({one.place for one in outcomes}) + "---|",
