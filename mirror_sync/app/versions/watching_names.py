@@ -119,6 +119,8 @@ class _KnownNames:
 
         def read(key: str) -> _Seen:
             go_on()
+            if len(failed) >= _MOST_FAILED:  # a reader that waited beside the one who gave up asks no more
+                raise StoreError(f"{_MOST_FAILED} repos could not be read")
             try:
                 found: _Seen = (listed[key], *self._read(repos[key]))
             except Interrupted:
