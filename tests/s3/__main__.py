@@ -55,6 +55,7 @@ def _row(one: Candidate) -> Row:
 
 def _tried(one: Candidate) -> Row:
     version, programs = one.version(), one.install()
+    CACHE.mkdir(exist_ok=True)
     # Not in /tmp, which may be memory: Swift keeps extended attributes.
     with (
         tempfile.TemporaryDirectory(prefix="data-", dir=CACHE, ignore_cleanup_errors=True) as data,
