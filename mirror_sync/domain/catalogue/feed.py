@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -73,12 +73,13 @@ class Feed:
         return frozenset((*self.mirrors, *(one for ids in self.through.values() for one in ids)))
 
     def parts_for(self, repo: Repo) -> tuple[FeedPart, ...]:
-        """Those that can name a repo: two, as a model and a dataset of one name may end and begin a page."""
+        """Those that can name a repo: more than one where a model ends a page and a dataset of its name begins one."""
         if self.format == 1:
             word = hashlib.sha256(str(repo).encode()).hexdigest()
             return tuple(one for one in self.parts if word.startswith(one.first))
-        after = bisect_right(self.parts, repo.id.lower(), key=attrgetter("first"))
-        return self.parts[max(after - 2, 0) : after]
+        low, first = repo.id.lower(), attrgetter("first")
+        before = bisect_left(self.parts, low, key=first) - 1
+        return self.parts[max(before, 0) : bisect_right(self.parts, low, key=first)]
 
     def encode(self) -> bytes:
         """The document, as FORMAT has it."""
