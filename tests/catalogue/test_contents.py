@@ -48,8 +48,8 @@ def test_weights_are_told_on_the_page_in_the_list_and_in_status_json(store: Memo
     [told] = json.loads(store.site["status.json"])["repos"]
     assert (told["parameters"], told["task"], told["licences"]) == (200_200, "fill-mask", ["mit"])
     assert told["base_models"] == ["acme/Base"]
-    [(name, page)] = [(name, body) for name, body in store.site.items() if name.startswith("list/")]
-    listed = page.decode()
+    [(name, shown)] = [(name, body) for name, body in store.site.items() if name.startswith("list/")]
+    listed = shown.decode()
     assert 'data-parameters="200200"' in listed
     words = re.search('data-words="([^"]*)"', listed)
     assert words is not None

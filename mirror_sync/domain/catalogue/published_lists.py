@@ -52,7 +52,7 @@ def page_name(name: str) -> str:
 
 def encode_page(rows: Iterable[RepoRow], refs: Mapping[Repo, str] = MappingProxyType({})) -> bytes:
     """A page, in the order of its rows; no line has a `<`, so that a page of HTML holds it as it is."""
-    lines = ",\n".join(_line(row, refs.get(Repo(row.kind, row.repo))) for row in rows)
+    lines = ",\n".join(_listed_line(row, refs.get(Repo(row.kind, row.repo))) for row in rows)
     return f"[\n{lines}\n]\n".replace("<", "\\u003c").encode()
 
 
@@ -78,7 +78,7 @@ def decode_index(body: bytes) -> list[tuple[str, str]]:
         raise DocumentError(f"not an index of lists: {error!r}") from error
 
 
-def _line(row: RepoRow, refs: str | None) -> str:
+def _listed_line(row: RepoRow, refs: str | None) -> str:
     state = RepoState.PUBLISHED if row.commit is not None else row.state
     why = "" if row.commit is not None else row.why
     head = f'{{"kind":"{row.kind.value}","state":"{state}","id":"{row.repo}","why":{_json(why)}'
