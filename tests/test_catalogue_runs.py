@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from filelock import FileLock
 from mirror_sync.app.this_machine import known_of
 from mirror_sync.config.load import load
 from mirror_sync.domain.audit_record import BY_DAEMON
+from mirror_sync.domain.catalogue.page_data import data_of
 from mirror_sync.domain.catalogue.rows import Day
 from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublished, Event, RunFinished
 from mirror_sync.errors import UsageError
@@ -69,7 +72,7 @@ def test_a_run_publishes_the_catalogue_after_its_report(tmp_path: Path) -> None:
         made.sync(BY_DAEMON)
     kinds = [type(event) for event in told if isinstance(event, RunFinished | CataloguePublished)]
     assert kinds == [RunFinished, CataloguePublished]
-    assert {"index.html", "mirror.html", "status.json", "tunasync.json", "models/acme--x.html"} <= site(tmp_path).keys()
+    assert {"index.html", "mirror.html", "status.json", "models/acme--x.html"} <= site(tmp_path).keys()
     status = json.loads(site(tmp_path)["status.json"])
     (job,) = status["jobs"]
     assert (job["name"], job["schedule"], job["last_state"], job["repos"]) == ("a", "every 6h", "failed", 2)
@@ -114,7 +117,7 @@ def test_lists_of_mirrors_are_told_what_the_operator_called_it(
     upstream(tmp_path, "x")
     with mirror(tmp_path, site=said, front=front) as made:
         made.sync(BY_DAEMON)
-    found = site(tmp_path).get("mirrorz.json")
+    found = data_of(site(tmp_path)["mirror.html"], "mirrorz.json")
     assert (found is None) is (told is None)
     if found is not None:
         document = json.loads(found)
@@ -127,7 +130,7 @@ def test_tunasync_is_told_of_each_job(tmp_path: Path) -> None:
     upstream(tmp_path, "y")
     with mirror(tmp_path) as made:
         made.sync(BY_DAEMON)
-    (entry,) = json.loads(site(tmp_path)["tunasync.json"])
+    (entry,) = json.loads(data_of(site(tmp_path)["mirror.html"], "tunasync.json") or b"")
     assert (entry["name"], entry["is_master"], entry["status"]) == ("a", True, "success")
     assert entry["last_update_ts"] == entry["last_ended_ts"] > 0
     assert entry["next_schedule_ts"] > entry["last_started_ts"]
@@ -289,28 +292,76 @@ def test_a_day_has_one_size_and_days_are_kept_by_place(tmp_path: Path) -> None:
     assert history.growth("elsewhere") == ()
 
 
-def test_in_a_real_bucket_a_run_that_changed_nothing_writes_only_what_tells_when(
-    radosgw: S3Server, tmp_path: Path
+@dataclass(frozen=True)
+class Watched:
+    """A target, as jobs.yaml has it, and what tells of each object when it was put."""
+
+    place: dict[str, str]
+    objects: Callable[[], dict[str, object]]
+
+
+@pytest.fixture(params=["directory", "bucket"])
+def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Watched:
+    if request.param == "directory":
+        folder = tmp_path / "mirror"
+        return Watched({"url": str(folder)}, lambda: _files(folder))
+    server: S3Server = request.getfixturevalue("radosgw")
+    bucket = server.make_bucket()
+
+    def objects() -> dict[str, object]:
+        pages = server.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        return {one["Key"]: (one["ETag"], one["LastModified"]) for page in pages for one in page["Contents"]}
+
+    return Watched(server.place(bucket=bucket), objects)
+
+
+def _files(folder: Path) -> dict[str, object]:
+    """Each put makes a new file."""
+    found = {str(path.relative_to(folder)): path.stat() for path in folder.rglob("*") if path.is_file()}
+    return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+
+
+def _class(key: str) -> str:
+    """`blobs/`, `site/list/` and so on; what is there once is by its name."""
+    top, _, rest = key.partition("/")
+    return f"{top}/" if top in ("blobs", "hub", "audit") else f"site/{rest.partition('/')[0]}"
+
+
+def test_a_run_with_one_changed_repo_writes_twelve_objects_and_one_without_two(
+    watched: Watched, tmp_path: Path
 ) -> None:
-    upstream(tmp_path, "x")
-    bucket = radosgw.make_bucket()
-    target = radosgw.place(bucket=bucket)
-
-    def written() -> dict[str, Any]:
-        found = radosgw.client().list_objects_v2(Bucket=bucket, Prefix="site/")["Contents"]
-        return {each["Key"]: each["LastModified"] for each in found}
-
+    """Of the repo the file, its shard, the info, the commits, the root, and refs.json; the record of who did it; of
+    the catalogue its page and its line in the list, the page that leads to all, and the two that say when.
+    """
+    names = [f"m{number}" for number in range(12)]
+    for name in names:
+        upstream(tmp_path, name)
+    called = {"site": {"name": "Example", "url": "https://models.example.org"}}  # with that, all documents there are
+    job = {"name": "a", "repos": [f"acme/{name}" for name in names], "schedule": {"every": "6h"}}
     told: list[Event] = []
-    with mirror(tmp_path, told, targets={"it": target}, jobs=[{"name": "a", "repos": ["acme/x"]}]) as made:
+    with mirror(tmp_path, told, targets={"it": watched.place}, jobs=[job], **called) as made:
+
+        def run() -> Counter[str]:
+            time.sleep(1.1)  # a bucket tells seconds
+            before = watched.objects()
+            made.sync(BY_DAEMON)
+            assert not of(CatalogueFailed, told)
+            return Counter(_class(key) for key, stat in watched.objects().items() if before.get(key) != stat)
+
         made.sync(BY_DAEMON)
-        first = written()
-        time.sleep(1.1)  # a bucket tells seconds
-        made.sync(BY_DAEMON)
-        second = written()
-    assert not of(CatalogueFailed, told)
-    assert {key for key in second if second[key] != first.get(key)} <= {
-        f"site/{name}" for name in ("mirror.html", "status.json", "tunasync.json")
-    }
+        when = {"site/mirror.html": 1, "site/status.json": 1}
+        assert run() == when
+        upstream(tmp_path, names[3], "changed")
+        one = run()
+        lists = {"site/list": 1, "site/index.html": 1}
+        assert one == {"blobs/": 5, "hub/": 1, "audit/": 1, "site/models": 1, **lists, **when}
+        assert one.total() == 12
+        for name in names[:10]:
+            upstream(tmp_path, name, f"changed, too: {name}")
+        ten = run()
+        assert {**ten, "audit/": 1} == {"blobs/": 50, "hub/": 10, "audit/": 1, "site/models": 10, **lists, **when}
+        assert ten["audit/"] <= 2
+        assert run() == when
 
 
 def test_a_machine_keeps_its_word_until_its_state_is_lost_and_what_it_said_goes_with_its_jobs(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.keys.program_entries import WatchEntry
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.catalogue.feed import FEED, Feed, mirror_id, upstream_word
+from mirror_sync.domain.catalogue.feed import FIRST_FEED, Feed, mirror_id, upstream_word
+from mirror_sync.domain.catalogue.page_data import FEED
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.job.job import Cron, Every, Job, Schedule
 from mirror_sync.domain.job.upstreams import MirrorUpstream
@@ -71,6 +72,7 @@ def known_of(settings: Settings, history: History, target: str) -> LocalKnowledg
         pruned=pruned.at if pruned else None,
         unusual=_unusual(settings, target),
         downloads=kept_downloads(settings.state_dir, target),
+        apart=settings.site.apart,
         grow=partial(_grow, history, place_of(settings.targets[target])),
         ask=how_to_ask(settings),
         wishes=_wished(settings, target),
@@ -114,7 +116,8 @@ def _ids_of(settings: Settings, upstream: str) -> frozenset[str] | None:
     with suppress(StoreError, DocumentError):
         found = settings.upstreams[upstream]
         place = found.place if isinstance(found, MirrorUpstream) else ""
-        kept = mirror_memory(settings.state_dir, place, reading=True).recall(FEED, "")
+        memory = mirror_memory(settings.state_dir, place, reading=True)
+        kept = memory.recall(FEED, "") or memory.recall(FIRST_FEED, "")
         return None if kept is None else Feed.decode(kept.partition(b"\n")[2]).ids
     return None
 

@@ -22,11 +22,11 @@ from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from mirror_sync.catalogue.gather import RepoFacts
+from mirror_sync.domain.catalogue.page_data import ATOM
 from mirror_sync.domain.catalogue.rows import page_key
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.repo import Kind, Repo
 
-ATOM, CHANGES = "feed.atom", "changes.json"
 MOST_ENTRIES, MOST_CHANGES = 100, 1000
 _FORMAT = 1
 _NAMESPACE = "http://www.w3.org/2005/Atom"

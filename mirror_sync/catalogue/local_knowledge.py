@@ -61,7 +61,7 @@ class LocalKnowledge:
     `through` the mirrors that it is read from, by a word for each upstream of this kind: None where none was seen yet.
     `ask` is how people ask for what is not here, and `wishes` what they asked for, None where that cannot be read.
     `front` is what was counted of the front in the last day. `downloads` of each repo, as the last count of traffic has
-    them.
+    them. `apart`: what fronts find in pages is there by itself, too.
     """
 
     machine: str
@@ -86,6 +86,7 @@ class LocalKnowledge:
     wishes: tuple[RepoWish, ...] | None = ()
     front: FrontDay | None = None
     downloads: Mapping[Repo, int] = field(default_factory=dict)
+    apart: bool = False
 
     @property
     def now(self) -> str:

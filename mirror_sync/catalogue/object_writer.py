@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from mirror_sync.domain.catalogue import rows
+from mirror_sync.domain.catalogue.feed import FIRST_FEED
+from mirror_sync.domain.catalogue.page_data import DATA
 from mirror_sync.domain.content.keys import SITE, site_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.freshness import moment
@@ -20,7 +22,7 @@ from mirror_sync.errors import KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Stat, Store, read_all
 
-_SOMETIMES = ("mirrorz.json", "torrents.txt", "wanted.html", "asked.html", rows.WHOLE)
+_SOMETIMES = ("torrents.txt", "wanted.html", "asked.html", rows.WHOLE, FIRST_FEED, *DATA)
 _PAGES = tuple(map(site_key, ("list/", *(f"{kind.plural}/" for kind in Kind), *_SOMETIMES)))
 _ASSETS = site_key("assets/")
 _STALE = timedelta(days=1)  # a page in some cache may name an asset of the program before

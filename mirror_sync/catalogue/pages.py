@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -24,6 +25,7 @@ from mirror_sync.catalogue.charts import GROWTH_DAYS, TRAFFIC_DAYS, growth_chart
 from mirror_sync.catalogue.download_commands import PLACEHOLDER, check_by_hand, commands, torrent_fault, wanted_of
 from mirror_sync.catalogue.formats import count
 from mirror_sync.catalogue.texts import TEXTS, plain
+from mirror_sync.domain.catalogue.page_data import BEGINS, ENDS, as_block
 from mirror_sync.domain.catalogue.rows import (
     RELATIONS,
     ROWS_PER_PAGE,
@@ -53,8 +55,15 @@ _WEIGHTS = 24  # models of a repo whose tensors are shown
 _DEEPEST = 8  # folders of a repo within each other
 
 
-def home(overview: Overview, pages: Sequence[ListPage], ask: HowToAsk = UNSAID) -> bytes:
-    """`site/index.html`: the search, the first rows, and links to all pages of the list."""
+_NOTHING: Mapping[str, bytes] = MappingProxyType({})
+
+
+def home(
+    overview: Overview, pages: Sequence[ListPage], ask: HowToAsk = UNSAID, found: Mapping[str, bytes] = _NOTHING
+) -> bytes:
+    """`site/index.html`: the search, the first rows, and links to all pages of the list; `found` are the documents that
+    are a part of it, here and elsewhere by their names.
+    """
     return _rendered(
         "home.html.j2",
         _TOP,
@@ -66,12 +75,20 @@ def home(overview: Overview, pages: Sequence[ListPage], ask: HowToAsk = UNSAID) 
         recent=overview.recent[:_RECENT],
         filters=filters([row for page in pages for row in page.rows]),
         orders=_orders(page.rows for page in pages),
+        data=_blocks(found),
     )
 
 
-def list_page(page: ListPage, previous: ListPage | None, following: ListPage | None, brand: str = "") -> bytes:
+def list_page(
+    page: ListPage,
+    previous: ListPage | None,
+    following: ListPage | None,
+    brand: str = "",
+    found: Mapping[str, bytes] = _NOTHING,
+) -> bytes:
     """`site/list/<page.name>.html`: a table, with links to the pages beside it. `brand` names the mirror."""
-    return _rendered("list.html.j2", _BELOW, brand=brand, page=page, previous=previous, following=following)
+    beside = {"previous": previous, "following": following}
+    return _rendered("list.html.j2", _BELOW, brand=brand, page=page, data=_blocks(found), **beside)
 
 
 def repo_page(
@@ -111,7 +128,7 @@ def _card(text: str, files_at: str) -> Markup:
     return rendered(text, files_at)
 
 
-def mirror_page(overview: Overview) -> bytes:
+def mirror_page(overview: Overview, found: Mapping[str, bytes] = _NOTHING) -> bytes:
     """`site/mirror.html`: what the mirror as a whole is like, and its jobs."""
     growth, traffic = overview.growth[-GROWTH_DAYS:], overview.traffic[-TRAFFIC_DAYS:]
     return _rendered(
@@ -123,6 +140,7 @@ def mirror_page(overview: Overview) -> bytes:
         traffic=traffic,
         growth_chart=growth_chart(growth),
         traffic_chart=traffic_chart(traffic),
+        data=_blocks(found),
     )
 
 
@@ -146,6 +164,12 @@ def assets() -> Mapping[str, bytes]:
     return {_ASSET_NAMES[name]: content for name, content in _ASSETS.items()}
 
 
+def _blocks(found: Mapping[str, bytes]) -> list[Markup]:
+    """Documents as they stand in a page: nothing in their text ends them."""
+    blocks = (as_block(name, body) for name, body in found.items())
+    return [Markup(BEGINS.format(name) + said + ENDS) for name, said in blocks]  # noqa: S704  # no `<` is in them
+
+
 def _read_assets() -> Iterator[tuple[str, bytes]]:
     for one in sorted(files("mirror_sync.catalogue").joinpath("assets").iterdir(), key=lambda one: one.name):
         yield one.name, one.read_bytes()
@@ -163,7 +187,7 @@ _ASSET_NAMES = {name: _hashed(name, content) for name, content in _ASSETS.items(
 def _rendered(template: str, home: str, **values: object) -> bytes:
     with _Templates.turn:
         templates = _templates()
-    page = templates.get_template(template).render(values, home=home, root=f"{home}../")
+    page = templates.get_template(template).render({"data": (), **values}, home=home, root=f"{home}../")
     return page.encode("utf-8", errors="replace")
 
 

@@ -12,10 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 from mirror_sync.catalogue import documents, pages
-from mirror_sync.catalogue.changes_feed import ATOM, CHANGES, Latest, atom, changes, changes_of
+from mirror_sync.catalogue.changes_feed import Latest, atom, changes, changes_of
 from mirror_sync.catalogue.contents.repo_contents import RecentDocuments, card_of, first_files, licence_of, weights_of
 from mirror_sync.catalogue.gather import Gather, RepoFacts, facts_name
 from mirror_sync.catalogue.local_knowledge import LocalKnowledge
@@ -25,7 +26,7 @@ from mirror_sync.catalogue.read_ahead import ReadAhead
 from mirror_sync.catalogue.view import View, row_of
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
 from mirror_sync.domain.bounds import short
-from mirror_sync.domain.catalogue import feed, published_lists
+from mirror_sync.domain.catalogue import feed, page_data, published_lists
 from mirror_sync.domain.catalogue.relations import RELATIONS_JSON, encode_relations
 from mirror_sync.domain.catalogue.rows import (
     REASON,
@@ -277,29 +278,25 @@ class _Publication:
         known = replace(self._known, jobs=self._view.jobs(lines))
         cut = tuple(cut_list(volume.rows))
         self._list_pages(volume, cut)
-        for page in cut:
-            write = partial(published_lists.encode_page, page.rows)
-            self._put(f"{below}list/{page.name}.json", write, self._rows(page))
         self._put(
-            f"{below}lists.json",
+            f"{below}{published_lists.INDEX}",
             partial(published_lists.encode_index, cut),
             repr([(page.name, page.first) for page in cut]),
         )
         self._put(f"{below}{RELATIONS_JSON}", partial(encode_relations, volume.rows))
-        self._feed(volume)
-        self._changes(volume)
         if not below:
             said = repr((self._known.name, self._known.ask))
             self._put("missing.html", partial(pages.missing_page, self._known.name, self._known.ask), said)
             if self._known.ask.form:
                 self._put("asked.html", partial(pages.asked_page, self._known.name, self._known.ask), said)
         self._wanted(volume)
-        self._put(f"{below}index.html", partial(pages.home, overview, cut, self._known.ask))
-        self._put(f"{below}mirror.html", partial(pages.mirror_page, overview))
-        self._put(f"{below}tunasync.json", partial(documents.tunasync, known, lines))
+        self._home(volume, cut)
+        found = {page_data.TUNASYNC: documents.tunasync(known, lines)}
         mirrorz = documents.mirrorz(known, overview, lines)
         if mirrorz is not None:
-            self._put(f"{below}mirrorz.json", partial(bytes, mirrorz))
+            found[page_data.MIRRORZ] = mirrorz
+        self._apart(volume, found)
+        self._put(f"{below}mirror.html", partial(pages.mirror_page, overview, found))
         self._put(f"{below}status.json", partial(documents.status, known, overview, lines, unused, self._told))
 
     def _wanted(self, volume: _Volume) -> None:
@@ -319,35 +316,62 @@ class _Publication:
         write = partial(pages.wanted_page, self._known.name, shown[:MOST_WANTED], len(shown), self._known.ask)
         self._put(name, write)
 
-    def _changes(self, volume: _Volume) -> None:
-        latest, known = self._latest[volume.folder], self._known
-        mirror = next(iter(self._lineage.mirrors), "")
-        write = partial(atom, latest.snapshots, name=known.name, url=known.url, mirror=mirror)
-        self._put(f"{volume.folder}{ATOM}", write, repr((latest.snapshots, known.name, known.url, mirror)))
-        self._put(f"{volume.folder}{CHANGES}", partial(changes, latest.every), repr(latest.every))
+    def _home(self, volume: _Volume, cut: Sequence[ListPage]) -> None:
+        """The page that leads to all others, with what tells mirrors, and readers of feeds, of what has changed."""
+        latest, known, overview = self._latest[volume.folder], self._known, volume.overview
+        root, mirror = self._feed(volume, cut), next(iter(self._lineage.mirrors), "")
 
-    def _feed(self, volume: _Volume) -> None:
-        """For mirrors of this one; the shards before the root that names them."""
-        here = {Repo(row.kind, row.repo): row for row in volume.rows}
-        shards = feed.cut({repo: digest for repo, digest in self._refs.items() if repo in here})
-        for digits, body in shards.items():
-            self._put(f"{volume.folder}{feed.shard_name(digits)}", partial(bytes, body), str(Sha256.of(body)))
-        named = {digits: Sha256.of(body) for digits, body in shards.items()}
-        found = replace(self._lineage, whole=len(here) >= len(self._words), shards=named)
-        self._put(f"{volume.folder}{feed.FEED}", found.encode, repr(found))
+        def found() -> dict[str, bytes]:
+            return {
+                page_data.FEED: root.encode(),
+                page_data.CHANGES: changes(latest.every),
+                page_data.ATOM: atom(latest.snapshots, name=known.name, url=known.url, mirror=mirror),
+            }
+
+        told = (known.name, known.url, known.ask, overview.version, overview.repos, overview.files, overview.bytes)
+        rest = overview.gaps, bool(overview.lacking), [self._words[row.kind, row.repo] for row in overview.recent]
+        values = repr((told, rest, root, latest.every, latest.snapshots, mirror, list(map(self._rows, cut))))
+
+        def write() -> bytes:
+            return pages.home(overview, cut, known.ask, found())
+
+        if known.apart:
+            self._apart(volume, found())
+        self._put(f"{volume.folder}index.html", write, values)
+
+    def _apart(self, volume: _Volume, found: Mapping[str, bytes]) -> None:
+        """What fronts find in pages, as objects too, where another server than ours gives them."""
+        for name, body in found.items() if self._known.apart else ():
+            if name != page_data.FEED:  # a mirror of this one finds it in the page itself
+                self._put(f"{volume.folder}{name}", partial(bytes, body), str(Sha256.of(body)))
+
+    def _feed(self, volume: _Volume, cut: Sequence[ListPage]) -> feed.Feed:
+        """For mirrors of this one."""
+        parts = tuple(feed.part_of(page.name, page.first, Sha256.of(self._listed(page))) for page in cut)
+        return replace(self._lineage, whole=len(volume.rows) >= len(self._words), parts=parts)
+
+    def _listed(self, page: ListPage) -> bytes:
+        return published_lists.encode_page(page.rows, self._refs)
 
     def _read_lineage(self) -> feed.Feed:
         """Who publishes this target, and from whom it comes: also as others have said it who publish it, too."""
         known, before = self._known, feed.Feed()
-        for key in (whole_key(feed.FEED), feed.feed_key()):
+        for key, name in product((whole_key, site_key), (page_data.FEED, feed.FIRST_FEED)):
             with suppress(DocumentError):
-                before = feed.Feed.decode(self._writer.read(key) or b"")
+                before = feed.Feed.decode(self._said(key, name))
                 break
         mirrors = frozenset((*before.mirrors, *filter(None, [known.id])))
         alone = set(before.mirrors) <= {known.id}  # else an upstream that is not ours is another machine's
         others = {word: ids for word, ids in before.through.items() if word in known.through or not alone}
         seen = {word: tuple(sorted(ids)) for word, ids in known.through.items() if ids is not None}
         return feed.Feed(tuple(sorted(mirrors)), {**others, **seen})
+
+    def _said(self, key: Callable[[str], str], name: str) -> bytes:
+        """A document as it was published, empty for none."""
+        place = page_data.place_of(name)
+        if place is None:
+            return self._writer.read(key(name)) or b""
+        return page_data.data_of(self._writer.read(key(place[0])) or b"", name) or b""
 
     def _torrent_list(self, entries: Sequence[_Entry]) -> None:
         """Of what cannot be read now, what was listed before stays."""
@@ -367,9 +391,13 @@ class _Publication:
                 self._writer.begin(_list_key(volume, page), pages.list_page(page, None, None, self._known.name))
         beside = list(zip(cut, (None, *cut), (*cut[1:], None), strict=False))
         for page, before, after in reversed(beside):
-            write = partial(pages.list_page, page, before, after, self._known.name)
+            write = partial(self._list_page, page, before, after)
             key, values = _list_key(volume, page), repr((self._rows(page), _end(before), _end(after)))
             self._settled[key] = self._writer.write_if_changed(key, write, values)
+
+    def _list_page(self, page: ListPage, before: ListPage | None, after: ListPage | None) -> bytes:
+        found = {published_lists.page_name(page.name): self._listed(page)}
+        return pages.list_page(page, before, after, self._known.name, found)
 
     def _rows(self, page: ListPage) -> str:
         """Another one where a page of the list has other rows."""

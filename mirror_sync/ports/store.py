@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mirror_sync.domain.content.keys import blob_key, refs_key
+from mirror_sync.domain.catalogue.page_data import data_of, place_of
+from mirror_sync.domain.content.keys import blob_key, refs_key, site_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import DocumentError, StoreError
+from mirror_sync.errors import DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.byte_stream import ByteStream
 
 MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; far above any honest document, far below a machine's memory
@@ -147,6 +148,20 @@ def read_all(store: Store, key: str, limit: int) -> bytes:
     if body is None:
         raise StoreError(f"{key} is larger than {limit} bytes")
     return body
+
+
+def read_site(store: Store, name: str, limit: int, volume: str = "") -> bytes:
+    """A document of the catalogue, by its name below `volume`: a part of a page, or an object by itself.
+
+    KeyMissing where it is neither; StoreError when what it is, or is in, is larger than `limit` bytes.
+    """
+    place = place_of(name)
+    if place is not None:
+        with suppress(KeyMissing):
+            found = data_of(read_all(store, site_key(volume + place[0]), limit), name)
+            if found is not None:
+                return found
+    return read_all(store, site_key(volume + name), limit)
 
 
 def read_refs_json(store: Store, repo: Repo) -> bytes:

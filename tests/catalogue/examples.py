@@ -8,6 +8,10 @@ from hashlib import sha1, sha256
 from itertools import pairwise
 
 from mirror_sync.catalogue import pages
+from mirror_sync.catalogue.changes_feed import atom
+from mirror_sync.domain.catalogue.feed import Feed
+from mirror_sync.domain.catalogue.page_data import ATOM, CHANGES, FEED, MIRRORZ, TUNASYNC
+from mirror_sync.domain.catalogue.published_lists import encode_page, page_name
 from mirror_sync.domain.catalogue.relations import encode_relations
 from mirror_sync.domain.catalogue.rows import (
     Day,
@@ -242,11 +246,17 @@ def site(count: int, described: int = 3) -> Mapping[str, bytes]:
     made = {f"site/assets/{name}": content for name, content in pages.assets().items()}
     whole = overview(rows)
     made["site/relations.json"] = encode_relations(rows)
-    made |= {"site/index.html": pages.home(whole, cut), "site/mirror.html": pages.mirror_page(whole)}
+    odd = b'{"format":1,"days":["</script><b>\\u0000"]}'  # as much of each as a page has to keep to itself
+    home = {FEED: Feed().encode(), CHANGES: odd, ATOM: atom([], name="<Acme>", url="", mirror="")}
+    made |= {
+        "site/index.html": pages.home(whole, cut, found=home),
+        "site/mirror.html": pages.mirror_page(whole, {TUNASYNC: b"[]", MIRRORZ: b"{}"}),
+    }
     beside = [None, *cut, None]
     for (before, page), (_, after) in pairwise(pairwise(beside)):
         if page is not None:
-            made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name)
+            told = {page_name(page.name): encode_page(page.rows)}
+            made[f"site/list/{page.name}.html"] = pages.list_page(page, before, after, whole.name, told)
     child = [one for one in rows if one.bases][:1]
     for one in (*rows[:described], *child):
         made[page_key(Repo(one.kind, one.repo))] = pages.repo_page(

@@ -16,6 +16,8 @@ class Page:
     attributes: list[tuple[str, str, str]] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
+    data: list[str] = field(default_factory=list)
+    """What no browser runs."""
 
     @property
     def text(self) -> str:
@@ -33,7 +35,7 @@ class _Reader(HTMLParser):
         self._in: str = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._in = tag
+        self._in = "data" if tag == "script" and dict(attrs).get("type") == "application/json" else tag
         self.page.tags.append((tag, *(name for name, _ in attrs)))
         self.page.attributes += [(tag, name, value or "") for name, value in attrs]
 
@@ -42,7 +44,8 @@ class _Reader(HTMLParser):
         self.page.tags.append((f"/{tag}",))
 
     def handle_data(self, data: str) -> None:
-        (self.page.scripts if self._in in ("script", "style") else self.page.words).append(data)
+        found = {"script": self.page.scripts, "style": self.page.scripts, "data": self.page.data}
+        found.get(self._in, self.page.words).append(data)
 
     def handle_comment(self, data: str) -> None:
         self.page.tags.append(("comment",))

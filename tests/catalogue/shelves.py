@@ -16,6 +16,7 @@ from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.catalogue.object_writer import PublishRun
 from mirror_sync.catalogue.publication import PublishResult, publish
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules
+from mirror_sync.domain.catalogue.page_data import data_of, place_of
 from mirror_sync.domain.catalogue.rows import Day, Overview, ShownJob
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.digest import Sha256
@@ -111,6 +112,12 @@ class Memory:
         """The catalogue, by what stands after `site/`."""
         return {key.removeprefix(SITE): body for key, (body, _) in self.objects.items() if key.startswith(SITE)}
 
+    def document(self, name: str, volume: str = "") -> bytes:
+        """Of the catalogue, whether it is an object or a part of a page."""
+        place = place_of(name)
+        found = None if place is None else data_of(self.site[f"{volume}{place[0]}"], name)
+        return self.site[f"{volume}{name}"] if found is None else found
+
     @contextmanager
     def counted(self) -> Iterator[Counter[str]]:
         """The calls of a block, and the keys that it puts."""
@@ -171,13 +178,14 @@ class Machine:
     access: AccessRules = OPEN_TO_PUBLIC
     grow: Callable[[Overview], tuple[Day, ...]] = lambda today: ()
     front: FrontDay | None = None
+    apart: bool = False
 
     def publish(self, *, anew: bool = False) -> PublishResult:
         """A minute after the last time."""
         self.at += timedelta(minutes=1)
         jobs = self.jobs or (job("all", self.name),)
         known = LocalKnowledge(self.name, "1.0", self.at, self.lines, jobs, self.title, url=self.url, grow=self.grow)
-        known = replace(known, principal=self.principal, front=self.front)
+        known = replace(known, principal=self.principal, front=self.front, apart=self.apart)
         return publish(PublishRun(self.store, self.read_cache, self.go_on, anew), known, self.access)
 
 

@@ -25,7 +25,7 @@ def read(body: bytes) -> Any:
 
 
 def days(store: Memory, volume: str = "") -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(store.site[f"{volume}changes.json"])["days"]
+    found: list[dict[str, Any]] = json.loads(store.document("changes.json", volume))["days"]
     return found
 
 
@@ -33,7 +33,7 @@ def test_each_published_snapshot_is_an_entry_whose_id_stays(store: Memory) -> No
     repos = filled(store, 3)
     machine = Machine(store)
     machine.publish()
-    first = read(store.site["feed.atom"])
+    first = read(store.document("feed.atom"))
     assert {one.title for one in first.entries} == {f"acme/m{number} main" for number in range(3)}
     assert len({one.id for one in first.entries}) == 3
     assert first.feed.id.startswith("urn:uuid:")
@@ -43,7 +43,7 @@ def test_each_published_snapshot_is_an_entry_whose_id_stays(store: Memory) -> No
     assert b'href="../feed.atom"' in store.site["models/acme--m0.html"]
     commit = repos[1].publish({"README.md": b"<new> & improved \x1b"})
     machine.publish()
-    later = read(store.site["feed.atom"])
+    later = read(store.document("feed.atom"))
     assert later.feed.id == first.feed.id
     assert {one.id for one in first.entries} < {one.id for one in later.entries}
     assert commit in "".join(one.summary for one in later.entries)
@@ -86,10 +86,10 @@ def test_what_is_hidden_stands_in_neither_for_everybody_also_when_it_is_taken_do
     hidden.publish({"README.md": b"-"}, described={"private": False, "gated": "auto"})
     machine = Machine(store)
     machine.publish()
-    assert f"acme/{SECRET} main" in {one.title for one in read(store.site["all/feed.atom"]).entries}
+    assert f"acme/{SECRET} main" in {one.title for one in read(store.document("feed.atom", "all/")).entries}
     for name in ("feed.atom", "changes.json"):
-        assert SECRET.encode() not in store.site[name]
-        assert SECRET.encode() in store.site[f"all/{name}"]
+        assert SECRET.encode() not in store.document(name)
+        assert SECRET.encode() in store.document(name, "all/")
     hidden.bury(Tombstone("2026-11-21T08:00:00Z", "a court order", closed=True))
     repos[0].bury(Tombstone("2026-11-21T09:00:00+01:00", "a court order"))
     closed = model(store, f"acme/{SECRET}-2")
@@ -99,10 +99,10 @@ def test_what_is_hidden_stands_in_neither_for_everybody_also_when_it_is_taken_do
     assert told[""] == [{"at": "2026-11-21T08:00:00Z", "kind": "model", "repo": "acme/m0"}]
     assert [one["repo"] for one in told["all/"]] == ["acme/m0", f"acme/{SECRET}"]
     for name in ("feed.atom", "changes.json"):
-        assert SECRET.encode() not in store.site[name]
-        assert b"court" not in store.site[f"all/{name}"]
-    assert "acme/m0 main" not in {one.title for one in read(store.site["feed.atom"]).entries}
+        assert SECRET.encode() not in store.document(name)
+        assert b"court" not in store.document(name, "all/")
+    assert "acme/m0 main" not in {one.title for one in read(store.document("feed.atom")).entries}
     assert hidden.refs.tombstone is not None
     store.delete([blob_key(hidden.refs.tombstone)])
     machine.publish(anew=True)
-    assert SECRET.encode() not in store.site["changes.json"], "what cannot be read is told to nobody"
+    assert SECRET.encode() not in store.document("changes.json"), "what cannot be read is told to nobody"

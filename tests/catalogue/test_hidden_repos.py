@@ -114,11 +114,8 @@ def test_what_an_upstream_closed_without_a_commit_moves_away_from_everybody(stor
 
 def lines_of(store: Memory, volume: str) -> list[str]:
     """Of all pages of the list of a volume."""
-    bodies = (
-        body
-        for name, body in store.site.items()
-        if name.startswith(f"{volume}list/") and name.endswith(".json") and "/feed-" not in name
-    )
+    pages = [name.removeprefix(volume) for name in store.site if name.startswith(f"{volume}list/")]
+    bodies = [store.document(name.replace(".html", ".json"), volume) for name in pages]
     return [line for body in bodies for line in body.decode().splitlines()]
 
 

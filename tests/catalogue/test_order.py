@@ -71,7 +71,7 @@ def test_no_page_of_the_list_leads_to_one_that_is_not_there_whenever_it_dies(bef
     store.before = lambda verb, key: None
     machine.publish()
     assert not astray(store)
-    assert sum(name.startswith("list/") for name in store.site) == 12  # as pages and as JSON
+    assert sum(name.startswith("list/") for name in store.site) == 6
 
 
 def with_old() -> Memory:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+from mirror_sync.domain.catalogue.feed import Feed, read_part
+from mirror_sync.domain.catalogue.page_data import DATA
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, LACKS_SHOWN, ROWS_PER_PAGE, page_key
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs
@@ -97,15 +99,56 @@ def test_a_run_that_changed_nothing_puts_only_what_tells_when(store: Memory) -> 
     assert calls["get"] <= 3 + (3 if store._tells is False else 0) + 4
 
 
-def test_a_repo_that_changed_costs_ten_objects(store: Memory) -> None:
+def test_a_repo_that_changed_costs_five_objects(store: Memory) -> None:
+    """Its page, its page of the list, the first page, and what tells when: what machines read is a part of these."""
     repos = filled(store, 40)
-    machine = Machine(store)
+    machine = Machine(store, name="us", title="Acme", url="https://models.example.org")
     machine.publish()
     repos[7].publish({"README.md": b"changed"})
     store.put_keys.clear()
     machine.publish()
-    assert len(store.put_keys) <= 10  # two of them the feed for mirrors of this one, and two what has changed
-    assert page_key(repos[7].repo) in store.put_keys
+    [listed] = [f"site/{name}" for name in store.site if name.startswith("list/")]
+    assert sorted(store.put_keys) == sorted({*ALWAYS, page_key(repos[7].repo), listed, "site/index.html"})
+    found = {name: store.document(name) for name in DATA}
+    assert b"changed" not in b"".join(found.values())
+    [changed] = [commit for commit in repos[7].refs.snapshots if commit.encode() in found["feed.atom"]][:1]
+    assert changed.encode() in found["changes.json"]
+    feed = Feed.decode(found["repos.json"])
+    assert [part.name for part in feed.parts] == [listed.removeprefix("site/").replace(".html", ".json")]
+    told = read_part(store.document(feed.parts[0].name))
+    assert told[repos[7].repo] == Sha256.of(store.objects[refs_key(repos[7].repo)][0])
+    assert json.loads(found["mirrorz.json"])["site"]["name"] == "Acme"
+
+
+def test_what_a_program_of_before_put_by_itself_goes_and_nothing_is_read_of_files_for_that(store: Memory) -> None:
+    filled(store, 3)
+    machine = Machine(store)
+    machine.publish()
+    before = dict(store.site)
+    [listed] = [name.removesuffix(".html") for name in before if name.startswith("list/")]
+    old = ("changes.json", "feed.atom", "feed.json", f"{listed}.json", "list/feed-all.json", "tunasync.json")
+    for name in (*old, "mirrorz.json"):
+        store.objects[f"site/{name}"] = b"{}", 1.0
+    pages = {name: body for name, body in before.items() if name.endswith(".html")}
+    for name, body in pages.items():  # without what is a part of them now
+        store.objects[f"site/{name}"] = body.partition(b'<script type="application/json"')[0], 1.0
+    with store.counted() as calls:
+        machine.publish()
+    assert store.site.keys() == before.keys()
+    assert {name: store.document(name) for name in DATA if name != "mirrorz.json"}
+    assert not [key for key in store.put_keys if key.startswith("blobs/")]
+    assert calls["delete"] == len(old) + 1
+
+
+def test_what_fronts_find_in_pages_is_put_by_itself_too_where_the_operator_says_so(store: Memory) -> None:
+    filled(store, 3)
+    machine = Machine(store, title="Acme", url="https://models.example.org", apart=True)
+    machine.publish()
+    alone = set(DATA) - {"repos.json"}
+    assert {name: store.site[name] for name in alone} == {name: store.document(name) for name in alone}
+    machine.apart = False
+    machine.publish()
+    assert not alone & store.site.keys()
 
 
 def test_what_is_already_there_is_not_put_again_by_a_machine_that_remembers_nothing(store: Memory) -> None:
@@ -247,7 +290,7 @@ def test_what_looks_remembers_of_a_repo_costs_no_read_of_it() -> None:
     with store.counted() as calls:
         machine.publish()
     assert calls["list"] <= 2
-    assert calls["put"] <= 11
+    assert calls["put"] <= 5
     assert calls["get"] <= 13  # one of them the card
 
 
@@ -305,7 +348,7 @@ def test_thousands_of_repos_of_which_one_changed_cost_some_calls_and_not_thousan
     with store.counted() as calls:
         machine.publish()
     assert calls["list"] == count // 1000 + -(-len(store.site) // 1000)
-    assert calls["put"] <= 11
+    assert calls["put"] <= 5
     assert calls["get"] <= 13  # one of them the card
     assert calls["stat"] + calls["delete"] <= 2
 

@@ -93,7 +93,16 @@ _ODD = (
 _ANY_OF = {  # of fields whose right words are few
     "kinds": (*("models",) * 9, "datasets", "spaces", "kernels"),
     "place": (*("",) * 9, "datasets/", "spaces/", "kernels/"),
-    "page": ("index.html", "lists.json", "feed.json", "status.json", "list/a", "models/a--b.html", "assets/style.css"),
+    "page": (
+        "index.html",
+        "lists.json",
+        "repos.json",
+        "feed.atom",
+        "status.json",
+        "list/a",
+        "models/a--b.html",
+        "assets/style.css",
+    ),
     "proof": ("SHA256SUMS", "SHA256SUMS.sig", "model.sig", "bom.cdx.json", "verdicts.json"),
     "statement": ("statement.json", "statement.json.sig"),
     "ending": (".torrent",),

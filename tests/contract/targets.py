@@ -8,6 +8,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from mirror_sync.domain.catalogue.page_data import FEED, TUNASYNC
+from mirror_sync.domain.catalogue.rows import LARGEST
+from mirror_sync.ports.store import read_site
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.contract.inside import state_files
 from tests.contract.world import World
 
@@ -20,8 +24,8 @@ _PATTERNS = (
     (re.compile(r'(_seconds":)[\d.]+'), r"\1<seconds>"),
     (re.compile(r'("machine":")[0-9a-f]+'), r"\1<machine>"),
     (re.compile(r'("mirrors":\[")[0-9a-f]{16}'), r"\1<mirror>"),
-    (re.compile(r'("shards":\{"[0-9a-f]{0,3}":")[0-9a-f]{64}'), r"\1<digest>"),  # of a feed: refs.json has times
-    (re.compile(r'^(\["[\w.:/-]+",")[0-9a-f]{64}(?="\],?$)', re.MULTILINE), r"\1<digest>"),
+    (re.compile(r'(\["[0-9a-f]{12}","[\w./-]+",")[0-9a-f]{64}'), r"\1<digest>"),  # of a feed: refs.json has times
+    (re.compile(r'("refs":")[0-9a-f]{64}'), r"\1<digest>"),
     (re.compile(r"http://127\.0\.0\.1:\d+"), "<upstream>"),
 )
 _LOG = re.compile(r'(?<="log":\[)\{.*?\}(?=\])')  # of a refs.json: two names of a repo are brought side by side
@@ -54,8 +58,13 @@ def documents(world: World) -> Iterator[str]:
             yield f"snapshot {commit}"
             yield from _snapshot(world.mirror, root)
     for path in _files(world.mirror / "site"):
-        if path.suffix == ".json" and path.name != "changes.json":  # in the order of times; fronts have its shape
+        if path.suffix == ".json":
             yield from _document(path, world.mirror)
+    store = DirectoryStore(world.mirror)
+    pages = [f"list/{path.stem}.json" for path in _files(world.mirror / "site" / "list")]
+    for name in (*pages, FEED, TUNASYNC):  # the others are in the order of times; fronts have their shape
+        yield f"site/{name}"
+        yield from (f"  {line}" for line in settled(read_site(store, name, LARGEST).decode()).split("\n"))
 
 
 def state_names(world: World) -> Iterator[str]:

@@ -9,9 +9,10 @@ from itertools import count
 from typing import Any
 
 from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue.page_data import BEGINS, ENDS, as_block, place_of
 from mirror_sync.domain.catalogue.rows import RepoRow, cut_list
 from mirror_sync.domain.content.alias import encode as encode_alias
-from mirror_sync.domain.content.keys import alias_key, blob_key, refs_key
+from mirror_sync.domain.content.keys import alias_key, blob_key, refs_key, site_key
 from mirror_sync.domain.content.manifest import LFS_POINTER, MirroredFile
 from mirror_sync.domain.content.refs import Ref, Refs
 from mirror_sync.domain.content.selection import Selection
@@ -216,6 +217,18 @@ def dataset(store: Store) -> Published:
     return Published(store, Repo(Kind.DATASET, f"Acme/data.set_{next(_numbers)}"))
 
 
+def put_parts(store: Store, found: Mapping[str, bytes], volume: str = "", words: bytes = b"") -> None:
+    """Pages of the catalogue of which these documents are parts, and beside them nothing but `words`."""
+    pages: dict[str, bytes] = {}
+    for name, body in found.items():
+        place = place_of(name)
+        assert place is not None
+        block, said = as_block(name, body)
+        pages[place[0]] = pages.get(place[0], words) + f"\n{BEGINS.format(block)}{said}{ENDS}".encode()
+    for page, whole in pages.items():
+        store.put(site_key(f"{volume}{page}"), whole, Sha256.of(whole))
+
+
 def publish_list(store: Store, repos: Sequence[Published]) -> bytes:
     """The catalogue's list of these alone; gives its index."""
     rows = [
@@ -224,8 +237,7 @@ def publish_list(store: Store, repos: Sequence[Published]) -> bytes:
     ]
     pages = list(cut_list(rows))
     for page in pages:
-        body = published_lists.encode_page(page.rows)
-        store.put(published_lists.page_key(page.name), body, Sha256.of(body))
+        put_parts(store, {published_lists.page_name(page.name): published_lists.encode_page(page.rows)})
     index = published_lists.encode_index(pages)
-    store.put(published_lists.INDEX, index, Sha256.of(index))
+    store.put(site_key(published_lists.INDEX), index, Sha256.of(index))
     return index

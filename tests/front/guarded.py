@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
 from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
+from mirror_sync.domain.catalogue.page_data import ATOM, place_of
 from mirror_sync.domain.catalogue.published_lists import encode_index, encode_page
 from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, page_key, whole_key
 from mirror_sync.domain.content.alias import encode as encode_alias
@@ -21,7 +23,7 @@ from mirror_sync.domain.doors.oci_documents import MANIFEST
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.ports.store import Store, read_document
-from tests.front.bucket import Published
+from tests.front.bucket import Published, put_parts
 
 CATALOGUE = (
     "index.html",
@@ -30,8 +32,11 @@ CATALOGUE = (
     "feed.atom",
     "changes.json",
     "relations.json",
+    "repos.json",
+    "tunasync.json",
     "wanted.html",
     "list/one.html",
+    "list/one.json",
 )
 """What the catalogue has of all repos that are seen."""
 PUBLIC = {"private": False, "gated": False}
@@ -149,9 +154,11 @@ class Guarded:
             rows = sorted((self._row(name) for name in names), key=lambda row: (row.repo.lower(), row.kind.value))
             page = ListPage("one", rows[0].repo, rows[-1].repo, tuple(rows))
             listing = "".join(f"<li>{row.repo}</li>" for row in rows).encode()
-            for name in (*CATALOGUE, "missing.html"):
-                self._put(site_key(f"{volume}{name}"), listing if name != "missing.html" else b"nothing @up/-/")
-            self._put(site_key(f"{volume}list/one.json"), encode_page(rows))
+            said = {name: json.dumps(listing.decode()).encode() for name in CATALOGUE if place_of(name) is not None}
+            for name in set(CATALOGUE) - said.keys():
+                self._put(site_key(f"{volume}{name}"), listing)
+            put_parts(self.store, {**said, ATOM: listing, "list/one.json": encode_page(rows)}, volume, listing)
+            self._put(site_key(f"{volume}missing.html"), b"nothing @up/-/")
             self._put(site_key(f"{volume}lists.json"), encode_index([page]))
         for name, published in self.repos.items():
             body = self.signs[name]

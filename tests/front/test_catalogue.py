@@ -18,8 +18,9 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.front.hub.answers import NOTHING
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.bucket import dataset, model
+from tests.front.bucket import dataset, model, put_parts
 from tests.front.mirrors import Mirror, Reply, by_either
+from tests.waiting import until
 
 PAGE = b"<!doctype html><title>the catalogue</title>\n"
 TYPES = {
@@ -88,11 +89,66 @@ def test_who_has_a_page_is_told_so_until_it_changes(mirror: Mirror) -> None:
     assert mirror.get("/-/list/aaaaaaaaaaaa.html", If_None_Match=tag).status == 200
 
 
+PARTS = {
+    "changes.json": b'{"format":1,"days":["<b>&\\u4e2d"]}\n',
+    "feed.atom": "<?xml version='1.0'?>\n<feed>Söhne & \u4e2d &lt;</feed>\n".encode(),
+    "tunasync.json": b'[{"name":"one"}]\n',
+    "list/0123456789ab.json": b'[\n{"a":1},\n{"b":2}\n]\n',
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_document_that_is_a_part_of_a_page_is_given_as_if_it_were_an_object(mirror: Mirror, name: str) -> None:
+    put_parts(mirror.store, PARTS, words="<p>两 pages</p>".encode())
+    body = PARTS[name].replace(b"<", b"\\u003c") if name.endswith(".json") else PARTS[name]
+    mirror.get_until(f"/-/{name}", body)
+    get, head = mirror.get(f"/-/{name}"), mirror.head(f"/-/{name}")
+    kind = "application/atom+xml" if name.endswith(".atom") else "application/json"
+    assert (get.status, get.header("Content-Type")) == (200, f"{kind}; charset=utf-8")
+    assert get.headers.get_all("Content-Security-Policy") == [POLICY]
+    assert get.headers.get_all("Cache-Control") == ["no-cache"]
+    tag = get.header("ETag")
+    assert (head.status, head.body, head.header("ETag"), head.header("Content-Type")) == (
+        *(200, b"", tag),
+        get.header("Content-Type"),
+    )
+    assert tag is not None
+    told = mirror.get(f"/-/{name}", If_None_Match=tag)
+    assert (told.status, told.body, told.header("ETag")) == (304, b"", tag)
+
+
+def test_a_page_that_changes_beside_its_part_leaves_the_part_as_it_was(mirror: Mirror) -> None:
+    """A feed is asked for again and again: what is the same is not sent anew."""
+    put_parts(mirror.store, PARTS)
+    mirror.get_until("/-/feed.atom", PARTS["feed.atom"])
+    tag = mirror.get("/-/feed.atom").header("ETag")
+    put_parts(mirror.store, PARTS, words=b"<p>other words</p>")
+    until(lambda: b"other words" in mirror.get("/-/index.html").body)
+    assert mirror.get("/-/feed.atom", If_None_Match=str(tag)).status == 304
+
+
+def test_what_a_page_has_no_part_for_is_an_object_or_nothing(mirror: Mirror) -> None:
+    """So it is in what a program of before has published, and where the operator wants it for another server."""
+    put(mirror, "index.html", b"<p>without a part</p>")
+    put(mirror, "feed.atom", b"<feed/>")
+    mirror.get_until("/-/feed.atom", b"<feed/>")
+    assert mirror.get("/-/mirrorz.json").status == 404
+    assert mirror.get("/-/list/ffffffffffff.json").status == 404
+
+
 @pytest.mark.parametrize(
     "target",
     [
         *("/-/none.html", "/-/list/none.html", "/-/models/none--none.html", "/-/assets/none.css", "/-/site/index.html"),
-        *("/-/site", "/-/list/", "/-/list", "/-/a/b/c.html", "/-/secret.txt", "/-/hub/models/a--b/refs.json"),
+        *(
+            "/-/site",
+            "/-/part/index.html",
+            "/-/list/",
+            "/-/list",
+            "/-/a/b/c.html",
+            "/-/secret.txt",
+            "/-/hub/models/a--b/refs.json",
+        ),
     ],
 )
 def test_what_is_no_page_is_not_found(mirror: Mirror, target: str) -> None:

@@ -20,7 +20,7 @@ from mirror_sync.domain.catalogue.rows import ListPage, RepoRow, cut_list
 from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Kind
-from tests.front.bucket import model
+from tests.front.bucket import model, put_parts
 from tests.front.mirrors import Mirror, Reply
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -68,9 +68,9 @@ ROWS = [
 def publish(mirror: Mirror) -> list[ListPage]:
     pages = list(cut_list(ROWS))
     for page in pages:
-        put(mirror, published_lists.page_key(page.name), published_lists.encode_page(page.rows))
+        put_parts(mirror.store, {published_lists.page_name(page.name): published_lists.encode_page(page.rows)})
     put(mirror, site_key("missing.html"), missing_page())
-    put(mirror, published_lists.INDEX, published_lists.encode_index(pages))
+    put(mirror, site_key(published_lists.INDEX), published_lists.encode_index(pages))
     mirror.get_until("/-/lists.json", published_lists.encode_index(pages))
     return pages
 

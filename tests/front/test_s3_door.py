@@ -81,7 +81,7 @@ def code_of(reply: Reply) -> tuple[int, str]:
 
 
 def listed(repos: list[Published], size: int = 2) -> None:
-    """The catalogue's lists of these repos, pages of `size`."""
+    """The catalogue's lists of these repos, pages of `size`: by themselves, as a program of before has put them."""
     store = repos[0].store
     rows = sorted((_row(one) for one in repos), key=lambda row: row.repo.lower())
     pages = []

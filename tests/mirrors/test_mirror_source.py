@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.catalogue import feed
-from mirror_sync.domain.catalogue.feed import Feed
+from mirror_sync.domain.catalogue.feed import FIRST_FEED, Feed, part_of, read_part
+from mirror_sync.domain.catalogue.page_data import FEED
+from mirror_sync.domain.catalogue.published_lists import encode_page, page_name
+from mirror_sync.domain.catalogue.rows import RepoRow, cut_list
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.refs import Ref, Refs
@@ -21,6 +24,7 @@ from mirror_sync.domain.content.snapshot import Document, Root
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Kind, PublishedAs, Repo, RepoPattern
 from mirror_sync.errors import BadAnswer, DocumentError, IntegrityError, MirrorLoop, NotFoundOrPrivate, UpstreamError
 from mirror_sync.net.transport import Transport
@@ -53,6 +57,17 @@ class Remembering(NoReadCache):
 
     def remember(self, name: str, version: str, body: bytes) -> None:
         self.kept[name] = version, body
+
+
+def feed_of(
+    pointers: Mapping[Repo, bytes], mirrors: tuple[str, ...], through: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, bytes]:
+    """As the catalogue publishes it, by the names of its documents."""
+    digests = {repo: str(Sha256.of(body)) for repo, body in pointers.items()}
+    cut = list(cut_list(RepoRow(repo.kind, repo.id, RepoState.PUBLISHED) for repo in pointers))
+    pages = {page_name(page.name): encode_page(page.rows, digests) for page in cut}
+    parts = [part_of(page.name, page.first, Sha256.of(pages[page_name(page.name)])) for page in cut]
+    return {**pages, FEED: Feed(mirrors, through or {}, True, tuple(parts)).encode()}
 
 
 class Pretended:
@@ -90,10 +105,7 @@ class Pretended:
     def write_feed(
         self, mirrors: tuple[str, ...] = ("them",), through: Mapping[str, tuple[str, ...]] | None = None
     ) -> None:
-        shards = feed.cut({repo: Sha256.of(body) for repo, body in self.pointers.items()})
-        self.feed = {feed.shard_name(digits): body for digits, body in shards.items()}
-        named = {digits: Sha256.of(body) for digits, body in shards.items()}
-        self.feed[feed.FEED] = Feed(mirrors, through or {}, True, named).encode()
+        self.feed = feed_of(self.pointers, mirrors, through)
 
     def _kept(self, document: Document) -> Sha256:
         self.documents[document.digest] = document.body
@@ -183,10 +195,10 @@ def test_ten_thousand_repos_that_have_not_changed_cost_one_conditional_call(late
     many, source, found = later
     assert looked(source) == found
     assert len(found) == MANY
-    assert many.asked == [feed.FEED]
+    assert many.asked == [FEED]
 
 
-def test_what_has_changed_costs_its_shard_and_itself(later: Later) -> None:
+def test_what_has_changed_costs_its_page_of_the_list_and_itself(later: Later) -> None:
     many, source, _ = later
     changed = Repo(Kind.MODEL, "owner77/model")
     before = many.pointers[changed]
@@ -194,9 +206,9 @@ def test_what_has_changed_costs_its_shard_and_itself(later: Later) -> None:
     many.write_feed()
     try:
         assert looked(source)[changed] == commit
-        assert [one.partition("-")[0] for one in many.asked] == [
-            feed.FEED,
-            "list/feed",
+        assert [one.partition("/")[0] if one.startswith("list/") else one.partition("-")[0] for one in many.asked] == [
+            FEED,
+            "list",
             f"refs {changed}",
             "document",
             "document",
@@ -221,14 +233,14 @@ def test_a_feed_that_lies_hides_a_change_for_a_day_at_the_most_and_never_from_wh
     assert looked(source_of(few, memory, time))[hidden] == newer
 
 
-def test_a_shard_that_is_not_the_one_that_the_feed_names_hides_no_change() -> None:
+def test_a_page_that_is_not_the_one_that_the_feed_names_hides_no_change() -> None:
     few, memory, time = Pretended(3), Remembering(), Time()
     looked(source_of(few, memory, time))
-    before = {name: body for name, body in few.feed.items() if name != feed.FEED}
+    before = {name: body for name, body in few.feed.items() if name != FEED}
     changed = Repo(Kind.MODEL, "owner1/model")
     commit = few.publish(changed, b"second")
     few.write_feed()
-    few.feed |= before  # a cache on the way has the shard as it was
+    few.feed |= before  # a cache on the way has the page as it was
     time.now += FRESH
     assert source_of(few, memory, time).resolve(changed, "main").commit == commit
     newer = few.publish(changed, b"third")
@@ -277,25 +289,56 @@ def test_a_feed_that_comes_from_ourselves_is_refused(
 
 def test_a_feed_of_a_later_format_has_its_line_and_one_that_is_broken_is_none() -> None:
     few, time = Pretended(2), Time()
-    few.feed[feed.FEED] = b'{"format": 9}'
-    with pytest.raises(UpstreamError, match="of format 9, this program reads 1: a newer mirror-sync wrote it"):
+    few.feed[FEED] = b'{"format": 9}'
+    with pytest.raises(UpstreamError, match="of format 9, this program reads 2: a newer mirror-sync wrote it"):
         list(source_of(few, Remembering(), time).search(ALL))
-    few.feed[feed.FEED] = b"{"
+    few.feed[FEED] = b"{"
     assert len(looked(source_of(few, Remembering(), time))) == 2
 
 
 def test_a_feed_is_the_same_for_the_same_and_is_read_as_it_was_written() -> None:
-    repos = {Repo(Kind.DATASET if number % 3 else Kind.MODEL, f"o{number}/x"): str(number) for number in range(700)}
-    shards = feed.cut(repos)
-    assert {len(digits) for digits in shards} == {2}
-    assert {repo: digest for body in shards.values() for repo, digest in feed.read_shard(body).items()} == repos
-    root = Feed(("a",), {"w": ("b",)}, False, {digits: Sha256.of(body) for digits, body in shards.items()})
-    assert Feed.decode(root.encode()) == root
-    assert all(repo in feed.read_shard(shards[root.shard_of(repo) or ""]) for repo in repos)
+    repos = {Repo(Kind.DATASET if number % 3 else Kind.MODEL, f"O{number}/x"): b"%d" % number for number in range(700)}
+    repos |= {Repo(kind, "same/name"): kind.value.encode() for kind in Kind}
+    found = feed_of(repos, ("a",), {"w": ("b",)})
+    assert found == feed_of(repos, ("a",), {"w": ("b",)})
+    root = Feed.decode(found[FEED])
+    assert root.encode() == found[FEED]
     assert root.ids == {"a", "b"}
-    for wrong in (b"", b"[]", b'{"format":1}', root.encode().replace(b'":"', b'0":"', 1)):
+    assert len(root.parts) > 1
+    named = {part.name: read_part(found[part.name]) for part in root.parts}
+    assert {repo: digest for part in named.values() for repo, digest in part.items()} == {
+        repo: Sha256.of(body) for repo, body in repos.items()
+    }
+    for repo in repos:
+        assert any(repo in named[part.name] for part in root.parts_for(repo)), repo
+    few = [repo for repo in repos if len(root.parts_for(repo)) == 1]
+    assert len(few) >= len(repos) - len(Kind) - len(root.parts), "hardly any repo can stand in two pages"
+    odd = (root.encode().replace(b'[["', b'[["../'), root.encode().replace(b'"pages"', b'"page"'))
+    for wrong in (b"", b"[]", b'{"format":2}', *odd):
         with pytest.raises(DocumentError):
             Feed.decode(wrong)
+
+
+def test_the_feed_of_a_program_of_before_is_read_as_it_was() -> None:
+    """Shards by the first digits of the SHA-256 of names, and a root that names them."""
+    few, memory, time = Pretended(5), Remembering(), Time()
+    shards: dict[str, list[list[str]]] = {}
+    for repo, body in few.pointers.items():
+        digits = hashlib.sha256(str(repo).encode()).hexdigest()[:1]
+        shards.setdefault(digits, []).append([str(repo), Sha256.of(body)])
+    few.feed = {f"list/feed-{digits}.json": json.dumps(some).encode() for digits, some in shards.items()}
+    named = {digits: Sha256.of(few.feed[f"list/feed-{digits}.json"]) for digits in shards}
+    few.feed[FIRST_FEED] = json.dumps(
+        {"format": 1, "mirrors": ["them"], "through": {}, "whole": True, "shards": named}
+    ).encode()
+    found = looked(source_of(few, memory, time))
+    assert found.keys() == few.pointers.keys()
+    few.asked.clear()
+    time.now += FRESH
+    assert looked(source_of(few, memory, time)) == found
+    assert few.asked == [FEED, FIRST_FEED]
+    with pytest.raises(MirrorLoop):
+        looked(source_of(few, memory, time, frozenset({"them"})))
 
 
 @pytest.fixture(params=["front", "bucket"])

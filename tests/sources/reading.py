@@ -6,16 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mirror_sync.domain.catalogue import feed
-from mirror_sync.domain.content.keys import site_key
+from mirror_sync.domain.catalogue.page_data import FEED
+from mirror_sync.domain.catalogue.published_lists import encode_page, page_name
+from mirror_sync.domain.catalogue.rows import RepoRow, cut_list
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.modelscope.modelscope_source import ModelScopeSource
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.bucket import Published
+from tests.front.bucket import Published, put_parts
 from tests.standin import LFS, Content, Generated, Hub, Memory
 from tests.standin.modelscope import ModelScope
 
@@ -102,10 +105,10 @@ def fill_mirror(root: Path) -> list[Repo]:
         published = Published(store, repo)
         published.publish(files, described=described)
         pointers[repo] = Sha256.of(published.refs.encode())
-    ((digits, shard),) = feed.cut(pointers).items()
-    root_of_feed = feed.Feed(("them",), {}, True, {digits: Sha256.of(shard)}).encode()
-    for name, body in ((feed.shard_name(digits), shard), (feed.FEED, root_of_feed)):
-        store.put(site_key(name), body, Sha256.of(body))
+    (page,) = cut_list(RepoRow(repo.kind, repo.id, RepoState.PUBLISHED) for repo in pointers)
+    listed = encode_page(page.rows, pointers)
+    root_of_feed = feed.Feed(("them",), {}, True, (feed.part_of(page.name, page.first, Sha256.of(listed)),)).encode()
+    put_parts(store, {page_name(page.name): listed, FEED: root_of_feed})
     return [*pointers]
 
 

@@ -483,6 +483,12 @@ class CatalogueEntry(Keys):
         description="The address at which people find the mirror; left out or empty, front.url.",
         examples=["https://models.example.org"],
     )
+    apart: scalars.Switch = Field(
+        default=False,
+        description="Whether feed.atom, changes.json, tunasync.json and mirrorz.json, which our fronts find in pages, "
+        "are put as objects, too: for another web server before the target.",
+        examples=[True],
+    )
     ask: AskEntry = Field(
         default_factory=AskEntry,
         description="How people ask for what is not mirrored: pages without a hit say it.",

@@ -20,9 +20,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from mirror_sync.domain.catalogue import feed
-from mirror_sync.domain.catalogue.rows import whole_key
-from mirror_sync.domain.content.keys import AUDIT, HUB, SITE, TRUST, WITHDRAWN, is_refs, refs_key, repo_of
+from mirror_sync.domain.catalogue.feed import FIRST_FEED
+from mirror_sync.domain.catalogue.page_data import FEED, HOME, data_of
+from mirror_sync.domain.catalogue.rows import LARGEST, whole_key
+from mirror_sync.domain.content.keys import AUDIT, HUB, SITE, TRUST, WITHDRAWN, is_refs, refs_key, repo_of, site_key
 from mirror_sync.domain.content.refs import LEFT_BEHIND, Refs
 from mirror_sync.domain.content.snapshot import Document
 from mirror_sync.domain.content.tombstone import Tombstone, encode_withdrawn
@@ -153,7 +154,7 @@ class ReplicaPass:
             self._repos(trusting=trusting)
             if self._problems:
                 return
-            if looked:
+            if looked and self._has_feed():
                 self._memory.remember(_LOOKED, looked, self._began.encode())
         self._shared(site, trusting=trusting)
         self._follow_prune()
@@ -173,6 +174,12 @@ class ReplicaPass:
         """The first call to the replica: whether what we remember is of it."""
         with suppress(KeyMissing, DocumentError):
             return ReplicaMark.decode(read_all(self._store, MARK, LARGEST_MARK)).copy == copy
+        return False
+
+    def _has_feed(self) -> bool:
+        """A home page may also be a file of the operator's, which tells of no repo."""
+        with suppress(KeyMissing):
+            return data_of(read_all(self._main, site_key(HOME), LARGEST), FEED) is not None
         return False
 
     def _looked_lately(self, version: str) -> bool:
@@ -418,9 +425,13 @@ def _version(stat: Stat) -> str:
 
 
 def _version_of_feed(site: Mapping[str, Stat]) -> str:
-    """Of both feeds, which tell of each repo which refs.json it has; empty where the catalogue is switched off."""
-    found = (site.get(feed.feed_key()), site.get(whole_key(feed.FEED)))
-    return "" if found[0] is None else " ".join("" if one is None else _version(one) for one in found)
+    """Of the pages that both feeds are a part of, which tell of each repo which refs.json it has; empty where the
+    catalogue is switched off. Where there is a feed by itself, a program of before publishes.
+    """
+    found = (site.get(site_key(HOME)), site.get(whole_key(HOME)))
+    if found[0] is None or site_key(FIRST_FEED) in site:
+        return ""
+    return " ".join("" if one is None else _version(one) for one in found)
 
 
 def _snapshots_in(body: bytes) -> frozenset[tuple[str, str]]:

@@ -14,15 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from mirror_sync.domain.catalogue import rows
-from mirror_sync.domain.catalogue.published_lists import INDEX, Listed, decode_index, decode_page, page_key
-from mirror_sync.domain.catalogue.rows import WHOLE
+from mirror_sync.domain.catalogue.published_lists import INDEX, Listed, decode_index, decode_page, page_name
+from mirror_sync.domain.catalogue.rows import LARGEST, WHOLE
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.hub.lru import ByteLru
-from mirror_sync.ports.store import Store, read_all
+from mirror_sync.ports.store import Store, read_site
 
 _KEPT_BYTES = 16 << 20
 _DECODED = 3  # a page takes about so many times the bytes of its text
@@ -159,26 +158,26 @@ class Lists:
         return [item for _, item in some], some[-1][0] if len(left) > len(some) else None
 
     def _read_index(self, volume: str) -> list[tuple[str, str]] | None:
-        key = INDEX if not volume else rows.whole_key("lists.json")
-        now, kept = self._clock(), self._index.get(key)
+        now, kept = self._clock(), self._index.get(volume)
         if kept is None or now >= kept[0]:
-            body = next(self._read(key), None)
+            body = next(self._read(INDEX, volume), None)
             kept = (now + self._seconds, None if body is None else decode_index(body))
-            self._index.put(key, kept, len(body or b"") * _DECODED)
+            self._index.put(volume, kept, len(body or b"") * _DECODED)
         return kept[1]
 
     def _read_page(self, volume: str, name: str) -> list[Listed]:
-        key = page_key(name) if not volume else rows.whole_key(f"list/{name}.json")
+        key = f"{volume}{page_name(name)}"
         now, kept = self._clock(), self._pages.get(key)
         if kept is None or now >= kept[0]:
-            body = next(self._read(key), b"")  # rewritten a moment ago: the index is another one already
+            # of one that is not there the index is another one already
+            body = next(self._read(page_name(name), volume), b"")
             kept = (now + self._seconds, decode_page(body))
             self._pages.put(key, kept, len(body) * _DECODED)
         return kept[1]
 
-    def _read(self, key: str) -> Iterator[bytes]:
+    def _read(self, name: str, volume: str) -> Iterator[bytes]:
         try:
-            yield read_all(self._store, key, rows.LARGEST)
+            yield read_site(self._store, name, LARGEST, volume)
         except KeyMissing:
             return
 

@@ -20,7 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mirror_sync.domain.access.access_tokens import LARGEST_FILE, OTHER_LINE, TOKEN_LINE, Badge
 from mirror_sync.domain.access.reader_limits import AGAIN, UNLIMITED, ReaderLimits
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules, Need, Role
-from mirror_sync.domain.catalogue import published_lists
+from mirror_sync.domain.catalogue import page_data, published_lists
 from mirror_sync.domain.catalogue.rows import WHOLE
 from mirror_sync.domain.content.document_format import FORMATS
 from mirror_sync.domain.content.keys import SITE_TYPES, USUAL, Caching
@@ -361,6 +361,12 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
             "orders": answers.ORDERS,
             "yes_or_no": answers.YES_OR_NO,
             "harnesses": answers.HARNESSES,
+        },
+        "page_data": {
+            "places": page_data.DATA,
+            "rows": page_data.ROWS,
+            "begins": page_data.BEGINS,
+            "ends": page_data.ENDS,
         },
         "standings": answers.STANDINGS,
         "decided": answers.DECIDED,

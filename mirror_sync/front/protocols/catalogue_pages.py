@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from mirror_sync.domain.access.access_tokens import Badge, Reader
 from mirror_sync.domain.access.rights import Need, Sight
-from mirror_sync.domain.catalogue.rows import LARGEST, repo_of_page, whole_key
+from mirror_sync.domain.catalogue.rows import LARGEST, WHOLE, repo_of_page
 from mirror_sync.domain.content.keys import site_key, site_type
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import KeyMissing
@@ -17,7 +17,7 @@ from mirror_sync.front.hub.doorkeeper import unauthorized
 from mirror_sync.front.hub.front_request import Fields, FrontRequest
 from mirror_sync.front.hub.protocol import FIELDS, GET, PART, Answering, Protocol, Route
 from mirror_sync.front.hub.served import Served, Unanswered
-from mirror_sync.ports.store import read_all
+from mirror_sync.ports.store import read_site
 
 _ASSETS = "assets/"
 _FIELDS = FIELDS | {"page": f"(?:(?:list|models|datasets|spaces|kernels|assets)/{PART}|[a-z]+\\.(?:html|json|atom))?"}
@@ -48,7 +48,7 @@ class CataloguePages:
         return Answer(302, {"Location": "./", "Cache-Control": answers.NEVER})
 
     def _site(self, asked: FrontRequest, fields: Fields) -> Answer:
-        """An object of the catalogue."""
+        """An object of the catalogue, or a document that is a part of one of its pages."""
         name = fields["page"] or "index.html"
         body = self._read(name, asked.reader)
         if body is None:
@@ -75,9 +75,9 @@ class CataloguePages:
             if access.decide(reader.role, repo, closed=closed) is Sight.HIDDEN:
                 return None
             whole = not access.is_public(repo, closed=closed)
-        for key in (whole_key(name), site_key(name)) if whole else (site_key(name),):
+        for volume in (WHOLE, "") if whole else ("",):
             with suppress(KeyMissing):
-                return read_all(self._served.store, key, LARGEST)
+                return read_site(self._served.store, name, LARGEST, volume)
         return None
 
     def _page(self, _asked: FrontRequest, fields: Fields) -> Answer:

@@ -2,6 +2,7 @@
 
 import signing from 'signing.js';
 import settings from 'settings.js';
+import tables from 'tables.js';
 
 const crypto = require('crypto');
 const fs = require('fs');
@@ -15,6 +16,11 @@ const NO_KEY = /<Code>\s*NoSuchKey\s*<\/Code>/;
 // The text of an object, or null when there is none. Only 404 means that, and of S3 only one in S3's own words: a bucket
 // that refuses is not an empty one, and neither is whatever else may answer at its address.
 async function read(r, key, anew) {
+    const reply = await asked(r, key, anew);
+    return reply === null ? null : reply.responseText;
+}
+
+async function asked(r, key, anew) {
     const args = signing.forDocument(key) + (anew ? '&anew=1' : '');
     const reply = await r.subrequest(DOCUMENTS + key, {method: 'GET', args});
     if (reply.status === 404 && (settings.BUCKET.root || NO_KEY.test(reply.responseText))) {
@@ -23,7 +29,41 @@ async function read(r, key, anew) {
     if (reply.status !== 200) {
         throw new Error('the bucket answered ' + reply.status + ' for ' + key);
     }
-    return reply.responseText;
+    return reply;
+}
+
+// A document of the catalogue, by its name below `volume`: a part of a page, or an object by itself; null for neither.
+async function ofSite(r, volume, name) {
+    const found = await part(r, volume, name);
+    if (found !== null) {
+        return found;
+    }
+    const text = await read(r, 'site/' + volume + name);
+    return text;
+}
+
+// A document that is a part of a page, null where the page has none: mirror_sync/domain/catalogue/page_data.py in JavaScript.
+async function part(r, volume, name) {
+    const place = placeOf(name);
+    if (place === null) {
+        return null;
+    }
+    const reply = await asked(r, 'site/' + volume + place[0]);
+    if (reply === null) {
+        return null;
+    }
+    const page = reply.responseBuffer, begins = tables.DATA_BEGINS.replace('{}', place[1]);
+    const start = page.indexOf(begins), end = start < 0 ? -1 : page.indexOf(tables.DATA_ENDS, start);
+    if (end < 0) {
+        return null;
+    }
+    const said = page.slice(start + begins.length, end).toString();
+    return /\.atom$/.test(name) ? JSON.parse(said) : said;
+}
+
+// The page that a document is a part of, and the id of its block; null for what is an object by itself.
+function placeOf(name) {
+    return /^list\/.*\.json$/.test(name) ? [name.slice(0, -5) + '.html', tables.ROWS] : tables.PAGE_DATA[name] || null;
 }
 
 // The text of a document that something published names.
@@ -113,4 +153,4 @@ function siteTag(name) {
     }
 }
 
-export default { alias, bytes, document, held, isFrozen, read, refs, refsAnew, saidMissing, siteTag };
+export default { alias, bytes, document, held, isFrozen, ofSite, part, placeOf, read, refs, refsAnew, saidMissing, siteTag };

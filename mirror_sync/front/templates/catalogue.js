@@ -7,6 +7,8 @@ import signing from 'signing.js';
 import snapshots from 'snapshots.js';
 import tables from 'tables.js';
 
+const crypto = require('crypto');
+
 const REPO_PAGE = /^(models|datasets|spaces|kernels)\/([A-Za-z0-9_.\-]+)\.html$/;
 
 async function root(r) {
@@ -14,10 +16,38 @@ async function root(r) {
     redirect(r, '-/');
 }
 
-// A page, a document or an asset of the catalogue: one of nginx's own locations reads it.
+// A page, a document or an asset of the catalogue.
 async function site(r, fields) {
-    const name = fields.page || 'index.html', v = r.variables;
-    const volume = await volumeOf(r, name), etag = volume === null ? null : bucket.siteTag(volume + name);
+    const name = fields.page || 'index.html', place = bucket.placeOf(name);
+    const volume = await volumeOf(r, place ? place[0] : name);
+    if (volume === null) {
+        throw answers.refusal(404, tables.MESSAGES.nothing);
+    }
+    if (place) {
+        return r.internalRedirect('/-/part/' + volume + name);
+    }
+    object(r, volume, name);
+}
+
+// A document that is a part of a page, at the location that packs it.
+async function part(r) {
+    const path = r.variables.part_name, volume = path.indexOf(tables.WHOLE) === 0 ? tables.WHOLE : '';
+    const name = path.slice(volume.length), text = await bucket.part(r, volume, name);
+    if (text === null) {  // of a program of before, or for another server
+        return object(r, volume, name);
+    }
+    const etag = '"' + crypto.createHash('sha256').update(text).digest('hex').slice(0, 32) + '"';
+    const headers = {'Cache-Control': tables.CACHING.checked, 'ETag': etag};
+    if (answers.isCurrent(r, etag)) {
+        return answers.send(r, 304, headers);
+    }
+    headers['Content-Type'] = tables.SITE_TYPES[name.slice(name.lastIndexOf('.') + 1)];
+    answers.send(r, 200, headers, text);
+}
+
+// An object of the catalogue: one of nginx's own locations reads it.
+function object(r, volume, name) {
+    const v = r.variables, etag = bucket.siteTag(volume + name);
     if (etag === null) {
         throw answers.refusal(404, tables.MESSAGES.nothing);
     }
@@ -80,4 +110,4 @@ function redirect(r, location) {
     answers.redirect(r, 302, {'Cache-Control': tables.CACHING.checked}, location);
 }
 
-export default { routes: {login, page, root, site} };
+export default { part, routes: {login, page, root, site} };

@@ -16,7 +16,7 @@ async function index(r, volume) {
 
 // The lines of a page, each as its fields.
 async function lines(r, volume, name) {
-    const text = await bucket.read(r, 'site/' + volume + 'list/' + name + '.json');
+    const text = await bucket.ofSite(r, volume, 'list/' + name + '.json');
     const found = text === null ? [] : text.slice(2, -3).split(',\n').filter((line) => line).map((line) => tables.LINE.exec(line));
     if (found.some((line) => line === null)) {
         throw new Error('site/list/' + name + '.json is no page of a list');

@@ -4,6 +4,7 @@
 import access from 'access.js';
 import answers from 'answers.js';
 import bucket from 'bucket.js';
+import catalogue from 'catalogue.js';
 import hub from 'hub.js';
 import misses from 'misses.js';
 import protocols from 'protocols.js';
@@ -348,6 +349,19 @@ function noPage(r) {
     refuseMissing(r, 'site/' + name, answers.refusal(404, tables.MESSAGES.nothing));
 }
 
+// A document that is a part of a page of the catalogue: who may have it is known by now.
+async function part(r) {
+    try {
+        await catalogue.part(r);
+    } catch (error) {
+        if (!error.refused) {
+            return fail(r, error);
+        }
+        r.variables.kept_for = '';
+        await refuse(r, error);
+    }
+}
+
 // A bucket that refuses, or does not answer, is not an empty one.
 function badBucket(r) {
     answers.refuse(r, answers.refusal(502, tables.MESSAGES.bucket));
@@ -391,4 +405,4 @@ function unsatisfiable(r) {
 }
 
 export default { missing: reasons.missing, answer: slices.never(answer), badBucket: slices.never(refusedBlob), closed, counts, info, noBlob: slices.never(noBlob),
-                 noPage, pointer, s3, tooMuch, unsatisfiable: slices.never(unsatisfiable) };
+                 noPage, part, pointer, s3, tooMuch, unsatisfiable: slices.never(unsatisfiable) };

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from mirror_sync.domain.catalogue.feed import FEED, LARGEST_FEED, LARGEST_SHARD, Feed, read_shard, shard_name
+from mirror_sync.domain.catalogue.feed import FIRST_FEED, LARGEST_FEED, LARGEST_PART, Feed, FeedPart, read_part
+from mirror_sync.domain.catalogue.page_data import FEED
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import DocumentError, MirrorLoop, NewerFormat, StoreError, UpstreamError
@@ -36,14 +37,14 @@ class FeedView:
         self._lock = threading.Lock()
         self._asked: float | None = None
         self._feed: Feed | None = None
-        self._shards: dict[str, dict[Repo, str]] = {}
+        self._parts: dict[str, dict[Repo, str]] = {}
 
     def digest_of(self, repo: Repo) -> str:
         """The SHA-256 of a repo's refs.json; empty where nothing says it. MirrorLoop, and Unreachable and its like."""
         with self._lock:
             feed = self._poll()
-            digits = None if feed is None else feed.shard_of(repo)
-            return "" if feed is None or digits is None else self._shard(feed, digits).get(repo, "")
+            found = () if feed is None else (self._part(one).get(repo, "") for one in feed.parts_for(repo))
+            return next(filter(None, found), "")
 
     def repos(self) -> list[Repo] | None:
         """All that it names; None where there is no feed for us. Raises what `digest_of` does."""
@@ -51,7 +52,7 @@ class FeedView:
             feed = self._poll()
             if feed is None:
                 return None
-            return [repo for digits in feed.shards for repo in self._shard(feed, digits)]
+            return [repo for part in feed.parts for repo in self._part(part)]
 
     @property
     def is_whole(self) -> bool:
@@ -64,33 +65,38 @@ class FeedView:
         now = self._monotonic()
         if self._asked is None or now - self._asked >= FRESH:
             feed = self._read()
-            if feed is None or self._feed is None or feed.shards != self._feed.shards:
-                self._shards.clear()
+            if feed is None or self._feed is None or feed.parts != self._feed.parts:
+                self._parts.clear()
             self._feed, self._asked = feed, now
         return self._feed
 
     def _read(self) -> Feed | None:
         """None where there is none, or what is there cannot be read: then each repo is asked for by itself."""
-        kept = self._recall(FEED, "")
-        tag, _, body = (kept or b"").partition(b"\n")
+        body = next(filter(None, map(self._told, (FEED, FIRST_FEED))), None)
         try:
-            told = self._reader.site(FEED, tag.decode() if kept else "", LARGEST_FEED)
-        except UpstreamError as error:
-            if error.retryable:
-                raise
-            return None
-        if told.body is not None:
-            body = told.body
-        try:
-            feed = Feed.decode(body)
+            feed = None if body is None else Feed.decode(body)
         except NewerFormat as error:
             raise UpstreamError(f"{self._reader}: {error}") from None
         except DocumentError:
             return None
-        if told.body is not None:
-            self._remember(FEED, "", told.tag.encode() + b"\n" + body)
-        self._expect_others(feed)
+        if feed is not None:
+            self._expect_others(feed)
         return feed
+
+    def _told(self, name: str) -> bytes | None:
+        """The root of a feed as it stands there, or stood when it was read; None where there is none of that name."""
+        kept = self._recall(name, "")
+        tag, _, body = (kept or b"").partition(b"\n")
+        try:
+            told = self._reader.site(name, tag.decode() if kept else "", LARGEST_FEED)
+        except UpstreamError as error:
+            if error.retryable:
+                raise
+            return None
+        if told.body is None:
+            return body
+        self._remember(name, "", told.tag.encode() + b"\n" + told.body)
+        return told.body
 
     def _expect_others(self, feed: Feed) -> None:
         own = self._own()
@@ -99,24 +105,23 @@ class FeedView:
         if own & feed.ids:
             raise MirrorLoop(f"{self._reader} mirrors this mirror: each would bring what the other has from it")
 
-    def _shard(self, feed: Feed, digits: str) -> dict[Repo, str]:
-        found = self._shards.get(digits)
+    def _part(self, part: FeedPart) -> dict[Repo, str]:
+        found = self._parts.get(part.name)
         if found is None:
-            found = self._shards[digits] = self._read_shard(digits, feed.shards[digits])
+            found = self._parts[part.name] = self._read_part(part)
         return found
 
-    def _read_shard(self, digits: str, digest: str) -> dict[Repo, str]:
+    def _read_part(self, part: FeedPart) -> dict[Repo, str]:
         """Of one that is not the one that the root names, nothing is believed: the two were read beside a writer."""
-        name = shard_name(digits)
         with suppress(DocumentError):
-            kept = self._recall(name, digest)
+            kept = self._recall(part.name, part.digest)
             if kept is not None:
-                return read_shard(kept)
-            body = self._reader.site(name, "", LARGEST_SHARD).body or b""
-            if Sha256.of(body) != digest:
+                return read_part(kept)
+            body = self._reader.site(part.name, "", LARGEST_PART).body or b""
+            if Sha256.of(body) != part.digest:
                 return {}
-            found = read_shard(body)
-            self._remember(name, digest, body)
+            found = read_part(body)
+            self._remember(part.name, part.digest, body)
             return found
         return {}
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from mirror_sync.domain.catalogue.rows import LARGEST
 from mirror_sync.domain.content.keys import HUB, blob_key, repo_of, site_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, Sha256
@@ -32,7 +33,7 @@ from mirror_sync.net.body import ENCODINGS, read_whole
 from mirror_sync.net.response import Response
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
-from mirror_sync.ports.store import MAX_REFS, Store, proved_beginning, read_all, read_beginning, read_refs_json
+from mirror_sync.ports.store import MAX_REFS, Store, proved_beginning, read_beginning, read_refs_json, read_site
 from mirror_sync.sources.hub.budget import Budget
 from mirror_sync.sources.hub.download_addresses import Address
 from mirror_sync.sources.hub.endpoint import Endpoint
@@ -171,7 +172,7 @@ class StoreReader:
 
     def site(self, name: str, tag: str, limit: int) -> Told:
         try:
-            body = read_all(self._store, site_key(name), limit)
+            body = read_site(self._store, name, max(limit, LARGEST))
         except KeyMissing:
             raise NotFoundOrPrivate(f"{self._place} has no {site_key(name)}") from None
         except StoreError as error:
