@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,22 +67,6 @@ def test_the_schema_refuses_what_the_program_refuses(text: str) -> None:
     validator = jsonschema.Draft202012Validator(SCHEMA)
     assert not validator.is_valid(yaml.safe_load(text))
     assert validator.is_valid(yaml.safe_load(REST + JOBS))
-
-
-def test_the_manuals_files_are_without_faults(tmp_path: Path) -> None:
-    manual = (TOP / "docs/guide/configuration.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", manual, flags=re.DOTALL)
-    assert blocks
-    (tmp_path / "token").write_text("hf_x", encoding="utf-8")
-    for block in blocks:
-        given = yaml.safe_load(block)
-        rest = {key: value for key, value in yaml.safe_load(REST + JOBS).items() if key not in given}
-        path = tmp_path / "jobs.yaml"
-        path.write_text(f"{block}\n{yaml.safe_dump(rest) if rest else ''}", encoding="utf-8")
-        load(
-            path,
-            {"S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b", "TOKEN_FOLDER": str(tmp_path), "SLACK_URL": "https://x.org/y"},
-        )
 
 
 def test_the_shipped_file_is_usable_as_it_is_and_short() -> None:
