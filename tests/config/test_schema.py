@@ -16,7 +16,7 @@ from mirror_sync.config.keys.values.licenses import KNOWN
 from mirror_sync.config.load import load
 from mirror_sync.config.yaml.document import read
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.job.upstreams import HubUpstream
+from mirror_sync.domain.job.upstreams import HubUpstream, OwnUpstream
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, settings
 
 TOP = Path(__file__).parents[2]
@@ -73,7 +73,8 @@ def test_the_shipped_file_is_usable_as_it_is_and_short() -> None:
     found = load(SHIPPED, {})
     assert found.warnings == ()
     assert found.state_dir == TOP / "var/state"
-    assert found.upstreams == {"hub": HubUpstream(("https://huggingface.co",))}
+    own = OwnUpstream("./var/own", DirectoryTarget(TOP / "var/own"))
+    assert found.upstreams == {"hub": HubUpstream(("https://huggingface.co",)), "ours": own}
     assert found.targets == {"mirror": DirectoryTarget(TOP / "var/mirror")}
     assert [str(repo) for job in found.jobs for repo in job.repos] == [
         "sentence-transformers/all-MiniLM-L6-v2",
@@ -92,11 +93,13 @@ def test_the_environment_moves_the_shipped_file_elsewhere(tmp_path: Path) -> Non
             "MIRROR_UPSTREAM": "http://127.0.0.1:5000",
             "MIRROR_TARGET": f"file://{tmp_path}/m",
             "MIRROR_STATE": f"{tmp_path}/s",
+            "MIRROR_OWN": f"file://{tmp_path}/o",
             "MIRROR_LISTEN": "127.0.0.1:8081",
             "HF_TOKEN": "hf_x",
         },
     )
-    assert found.upstreams == {"hub": HubUpstream(("http://127.0.0.1:5000",), "hf_x")}
+    assert found.upstreams["hub"] == HubUpstream(("http://127.0.0.1:5000",), "hf_x")
+    assert found.upstreams["ours"].pushed_into == DirectoryTarget(tmp_path / "o")
     assert found.targets == {"mirror": DirectoryTarget(tmp_path / "m")}
     assert (found.state_dir, found.front.listen.port, found.secrets) == (tmp_path / "s", 8081, ("hf_x",))
 
