@@ -79,7 +79,9 @@ def test_check_takes_what_it_shows(document: Path, tmp_path: Path) -> None:
 
 
 def test_a_fault_in_what_a_document_shows_is_found(tmp_path: Path) -> None:
-    text = "`front: {oci: true}`, `front: {oci, s3}`, `front: {url: HOST}`\n```yaml\nchannels: {stable: {form: a}}\n```\n"
+    text = (
+        "`front: {oci: true}`, `front: {oci, s3}`, `front: {url: HOST}`\n```yaml\nchannels: {stable: {form: a}}\n```\n"
+    )
     channels, door = shown(text)
     path = tmp_path / "jobs.yaml"
     path.write_text(yaml.safe_dump(whole(door)), encoding="utf-8")
