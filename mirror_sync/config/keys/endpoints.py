@@ -382,7 +382,7 @@ class OwnEntry(_StoreKeys):
 
     kind: Literal["own"] = Field(description="What the upstream is.", examples=["own"])
     url: Annotated[str, BeforeValidator(_own_url)] = Field(
-        description="Where push puts models, for that alone: s3://bucket/prefix, file:///abs, or a path beside jobs.yaml.",
+        description="Where push puts models, for that alone: s3://bucket/prefix, file:///abs, a path beside jobs.yaml.",
         examples=["s3://models/own"],
     )
 
