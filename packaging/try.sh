@@ -94,11 +94,12 @@ jobs: [{name: acme, repos: [acme/one], schedule: {cron: "0 0 29 2 *"}}]
 END
     install -m 600 /dev/null $etc/environment
     echo "HF_TOKEN='secret'" > $etc/environment
-    echo 'tokens: []' > $etc/tokens.yaml
-    chown mirror-sync $etc/tokens.yaml
+    touch $etc/tokens.yaml
     if mirror-sync token --help > /dev/null 2>&1; then
         echo 'access: {roles: {readers: {read: ["*"]}}, tokens: ./tokens.yaml}' >> $etc/jobs.yaml
-        mirror-sync token new jane --role readers > /dev/null
+        rm $etc/tokens.yaml
+        MIRROR_SYNC_CONFIG=$etc/jobs.yaml mirror-sync token new jane --role readers > /dev/null
+        chown mirror-sync $etc/tokens.yaml
     fi
     systemctl --quiet enable mirror-sync.service
     as_owner sync > /dev/null
