@@ -53,7 +53,7 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
     program = Program(tmp_path)
     assert program("sync").code == 0
     with ExitStack() as running:
-        run = [sys.executable, "-m", "mirror_sync", "-c", path]
+        run: list[str | Path] = [sys.executable, "-m", "mirror_sync", "-c", path]
         environ = {"PYTHONPATH": str(ROOT)}
         daemon = running.enter_context(child([*run, "daemon"], tmp_path / "daemon.log", environ))
         daemon.wait_until(lambda: answers(http))
