@@ -45,7 +45,9 @@ install -D -m 644 -t "$root/usr/share/doc/mirror-sync/examples" packaging/rsync/
 find docs -name '*.md' -exec install -D -m 644 {} "$root/usr/share/doc/mirror-sync/{}" ';'
 install -D -m 644 jobs.yaml "$root/etc/mirror-sync/jobs.yaml"
 sed -i -e 's|^state_dir: .*|state_dir: /var/lib/mirror-sync|' -e 's|url: ${MIRROR_TARGET:-./var/mirror}|url: file:///srv/mirror|' \
-    -e 's|docs/guide/configuration.md|/usr/share/doc/mirror-sync/docs/guide/configuration.md|' -e '/^# yaml-language-server/d' "$root/etc/mirror-sync/jobs.yaml"
+    -e 's|docs/guide/configuration.md|/usr/share/doc/mirror-sync/docs/guide/configuration.md|' -e '/^# yaml-language-server/d' \
+    -e 's|^  ours: .*|  # ours: {kind: own, url: file:///srv/own} # models of your own, where the user mirror-sync may write; job ours below|' \
+    -e 's|the last lines of "From nothing" in README.md|/usr/share/doc/mirror-sync/docs/guide/own-models.md|' "$root/etc/mirror-sync/jobs.yaml"
 install -D -m 644 packaging/logrotate "$root/etc/logrotate.d/mirror-front"
 install -D -m 755 packaging/mirror-sync "$root/usr/bin/mirror-sync"
 

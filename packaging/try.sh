@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Has dpkg install a package, upgrade, remove, reinstall and purge it, on an overlay over this machine of which nothing
 # stays: packaging/try.sh dist/mirror-sync_*.deb. Needs root, and a kernel that lets it mount (a plain container does not).
+# With a package of an earlier commit behind it: from that one to this one, back, and forth, over a mirror that both have.
 set -euo pipefail
 if [ -z "${TRY_INSIDE:-}" ]; then
-    package=$(realpath "$1")
-    TRY_INSIDE=$(mktemp -d) exec unshare --mount --propagation private "$(realpath "$0")" "$package"
+    packages=$(realpath "$@")
+    # shellcheck disable=SC2086
+    TRY_INSIDE=$(mktemp -d) exec unshare --mount --propagation private "$(realpath "$0")" $packages
 fi
 if [ "$TRY_INSIDE" != chroot ]; then
     trap 'umount -R "$TRY_INSIDE"; rmdir "$TRY_INSIDE"' EXIT
@@ -14,8 +16,9 @@ if [ "$TRY_INSIDE" != chroot ]; then
     mount --rbind /proc "$TRY_INSIDE/root/proc"
     mount --rbind /dev "$TRY_INSIDE/root/dev"
     cp "$1" "$TRY_INSIDE/root/first.deb"
+    [ -z "${2:-}" ] || cp "$2" "$TRY_INSIDE/root/earlier.deb"
     cp "$0" "$TRY_INSIDE/root/try.sh"
-    TRY_INSIDE=chroot chroot "$TRY_INSIDE/root" /try.sh /first.deb
+    TRY_INSIDE=chroot chroot "$TRY_INSIDE/root" /try.sh /first.deb ${2:+/earlier.deb}
     exit
 fi
 
@@ -31,6 +34,115 @@ owned() { stat --format '%a %U:%G' "$1"; }
 there() { [ -e "$1" ] && echo yes || echo no; }
 state() { dpkg-query --show --showformat '${db:Status-Abbrev}${Version}' mirror-sync; }
 install_it() { dpkg --force-confold --path-include='/usr/share/*' --install "$1" > /dev/null; }
+as_version() { # a package under another version, which two commits may not have
+    dpkg-deb --raw-extract "$1" /repacked
+    sed -i "s/^Version: .*/Version: $2/" /repacked/DEBIAN/control
+    dpkg-deb -Znone --build /repacked "$3" > /dev/null
+    rm -r /repacked
+}
+
+if [ -n "${2:-}" ]; then
+    etc=/etc/mirror-sync new=$(dpkg-deb --field "$1" Version)
+    old="$new~earlier"
+    as_version "$2" "$old" /old.deb
+    owner='setpriv --reuid mirror-sync --regid mirror-sync --init-groups env'
+    as_owner() { $owner MIRROR_SYNC_CONFIG=$etc/jobs.yaml mirror-sync --quiet "$@"; }
+    configured() { # of three files what they hold and whose they are, as one digest
+        (cd $etc && cat jobs.yaml tokens.yaml environment && stat --format '%a %U:%G' ./*.yaml environment) | sha256sum
+    }
+    commit() { head -c 100000 /dev/urandom > /srv/upstream/acme/one/weights; }
+    answers() { curl --silent --fail "http://127.0.0.1:$port/healthz" > /dev/null; }
+    starts() { # the daemon, by what its unit says, as systemd would
+        local line daemon
+        line=$(sed -n 's/^ExecStart=//p' /usr/lib/systemd/system/mirror-sync.service)
+        # shellcheck disable=SC2086
+        $owner -C /var/lib/mirror-sync HF_HOME=/var/cache/mirror-sync $line > /daemon.log 2>&1 &
+        daemon=$!
+        until answers; do
+            kill -0 $daemon 2> /dev/null || { echo "FAILED: $line" && cat /daemon.log; } >&2
+            kill -0 $daemon
+            sleep 0.2
+        done
+        kill $daemon
+        wait $daemon || { echo "FAILED: it ended with $?"; cat /daemon.log; exit 1; } >&2
+        echo "ok: $line"
+    }
+    whole() { # what is published is what the upstream has
+        local digest
+        as_owner verify > /dev/null
+        digest=$(sha256sum /srv/upstream/acme/one/weights | cut -c 1-64)
+        cmp /srv/upstream/acme/one/weights "/srv/mirror/blobs/sha256/${digest:0:2}/$digest"
+        echo "ok: acme/one is whole by $(state)"
+    }
+
+    dpkg --purge mirror-sync 2> /dev/null || true
+    rm -rf /srv/mirror /var/lib/mirror-sync # of this machine
+    install_it /old.deb
+    install -d -o mirror-sync -g mirror-sync -m 750 /var/lib/mirror-sync /var/cache/mirror-sync # as systemd does
+    port=$(python3 -c 'import socket; one = socket.socket(); one.bind(("127.0.0.1", 0)); print(one.getsockname()[1])')
+    mkdir -p /srv/upstream/acme/one
+    printf '%s\n' --- 'license: mit' --- > /srv/upstream/acme/one/README.md
+    commit
+    cat > $etc/jobs.yaml <<END
+# mine
+state_dir: /var/lib/mirror-sync
+upstreams: {disk: {kind: directory, url: file:///srv/upstream}}
+targets: {mirror: {url: file:///srv/mirror}}
+licenses: {allow: [mit]}
+http: {listen: "127.0.0.1:$port"}
+jobs: [{name: acme, repos: [acme/one], schedule: {cron: "0 0 29 2 *"}}]
+END
+    install -m 600 /dev/null $etc/environment
+    echo "HF_TOKEN='secret'" > $etc/environment
+    touch $etc/tokens.yaml
+    if mirror-sync token --help > /dev/null 2>&1; then
+        echo 'access: {roles: {readers: {read: ["*"]}}, tokens: ./tokens.yaml}' >> $etc/jobs.yaml
+        rm $etc/tokens.yaml
+        MIRROR_SYNC_CONFIG=$etc/jobs.yaml mirror-sync token new jane --role readers > /dev/null
+        chown mirror-sync $etc/tokens.yaml
+    fi
+    systemctl --quiet enable mirror-sync.service
+    as_owner sync > /dev/null
+    whole
+    starts
+    mine=$(configured)
+
+    for turn in 1 2; do # nothing newer is published in the first
+        install_it "$1"
+        is "ii $new" state
+        is "$mine" configured
+        is enabled systemctl is-enabled mirror-sync.service
+        for unit in $(dpkg-deb --contents "$1" | grep -o '/usr/lib/systemd/system/.*'); do is yes there "$unit"; done
+        as_owner check > /dev/null
+        whole
+        starts
+        if [ $turn = 2 ]; then
+            commit
+            as_owner sync > /dev/null
+            whole
+        fi
+        install_it /old.deb
+        is "ii $old" state
+        is "$mine" configured
+        is enabled systemctl is-enabled mirror-sync.service
+        as_owner check > /dev/null
+        [ $turn = 2 ] || commit
+        if as_owner sync > /said 2>&1; then
+            whole
+            starts
+        else
+            refused=$(grep --max-count=1 'newer mirror-sync' /said) || { echo "FAILED: $(cat /said)" >&2 && exit 1; }
+            is no sh -c 'grep -q Traceback /said && echo yes || echo no'
+            echo "ok: after something new was published, $old says: $refused"
+        fi
+    done
+    install_it "$1"
+    as_owner sync > /dev/null
+    as_owner verify > /dev/null
+    starts
+    echo "$1: over $2, back, and over it again; what was published and what was configured are as they were"
+    exit
+fi
 
 dpkg --purge mirror-sync 2> /dev/null || true
 version=$(dpkg-deb --field "$1" Version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,8 +81,15 @@ _COMMON = tuple(inspect.signature(common, eval_str=True).parameters.values())
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
 
+class PlainCommand(typer.core.TyperCommand):
+    """A command whose usage names an argument as everybody writes it: REPO where typer has {REPO}."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [re.sub(r"^\{(.*)\}", r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+
 def command(
-    function: Callable[..., None], command_class: type[typer.core.TyperCommand] = typer.core.TyperCommand
+    function: Callable[..., None], command_class: type[typer.core.TyperCommand] = PlainCommand
 ) -> Callable[..., None]:
     """Add the common options to a command, whose first parameter is the invocation they are merged into; its arguments
     are read by the class.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from mirror_sync.config.keys.values.licenses import KNOWN
 from mirror_sync.config.load import load
 from mirror_sync.config.yaml.document import read
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.job.upstreams import HubUpstream
+from mirror_sync.domain.job.upstreams import HubUpstream, OwnUpstream
 from tests.config.texts import JOBS, LICENSES, REST, TARGETS, settings
 
 TOP = Path(__file__).parents[2]
@@ -70,27 +69,12 @@ def test_the_schema_refuses_what_the_program_refuses(text: str) -> None:
     assert validator.is_valid(yaml.safe_load(REST + JOBS))
 
 
-def test_the_manuals_files_are_without_faults(tmp_path: Path) -> None:
-    manual = (TOP / "docs/guide/configuration.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"```yaml\n(.*?)```", manual, flags=re.DOTALL)
-    assert blocks
-    (tmp_path / "token").write_text("hf_x", encoding="utf-8")
-    for block in blocks:
-        given = yaml.safe_load(block)
-        rest = {key: value for key, value in yaml.safe_load(REST + JOBS).items() if key not in given}
-        path = tmp_path / "jobs.yaml"
-        path.write_text(f"{block}\n{yaml.safe_dump(rest) if rest else ''}", encoding="utf-8")
-        load(
-            path,
-            {"S3_ACCESS_KEY": "a", "S3_SECRET_KEY": "b", "TOKEN_FOLDER": str(tmp_path), "SLACK_URL": "https://x.org/y"},
-        )
-
-
 def test_the_shipped_file_is_usable_as_it_is_and_short() -> None:
     found = load(SHIPPED, {})
     assert found.warnings == ()
     assert found.state_dir == TOP / "var/state"
-    assert found.upstreams == {"hub": HubUpstream(("https://huggingface.co",))}
+    own = OwnUpstream("./var/own", DirectoryTarget(TOP / "var/own"))
+    assert found.upstreams == {"hub": HubUpstream(("https://huggingface.co",)), "ours": own}
     assert found.targets == {"mirror": DirectoryTarget(TOP / "var/mirror")}
     assert [str(repo) for job in found.jobs for repo in job.repos] == [
         "sentence-transformers/all-MiniLM-L6-v2",
@@ -109,11 +93,13 @@ def test_the_environment_moves_the_shipped_file_elsewhere(tmp_path: Path) -> Non
             "MIRROR_UPSTREAM": "http://127.0.0.1:5000",
             "MIRROR_TARGET": f"file://{tmp_path}/m",
             "MIRROR_STATE": f"{tmp_path}/s",
+            "MIRROR_OWN": f"file://{tmp_path}/o",
             "MIRROR_LISTEN": "127.0.0.1:8081",
             "HF_TOKEN": "hf_x",
         },
     )
-    assert found.upstreams == {"hub": HubUpstream(("http://127.0.0.1:5000",), "hf_x")}
+    assert found.upstreams["hub"] == HubUpstream(("http://127.0.0.1:5000",), "hf_x")
+    assert found.upstreams["ours"].pushed_into == DirectoryTarget(tmp_path / "o")
     assert found.targets == {"mirror": DirectoryTarget(tmp_path / "m")}
     assert (found.state_dir, found.front.listen.port, found.secrets) == (tmp_path / "s", 8081, ("hf_x",))
 

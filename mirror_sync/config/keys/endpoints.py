@@ -145,7 +145,11 @@ def _own_url(value: object) -> str:
     """What push can put models into. ValueError with what would be right."""
     if not isinstance(value, str) or value.lower().startswith(_FRONT):
         raise ValueError("must be s3://bucket/prefix or file:///folder: push puts models there")
-    return _mirror_url(value)
+    if value.startswith("s3:"):
+        address_values.bucket(value)
+    else:
+        address_values.folder(value)
+    return value
 
 
 def _mirror_url(value: object) -> str:
@@ -378,7 +382,7 @@ class OwnEntry(_StoreKeys):
 
     kind: Literal["own"] = Field(description="What the upstream is.", examples=["own"])
     url: Annotated[str, BeforeValidator(_own_url)] = Field(
-        description="Where push puts models: s3://bucket/prefix or file:///folder, which are for that alone.",
+        description="Where push puts models, for that alone: s3://bucket/prefix, file:///abs, a path beside jobs.yaml.",
         examples=["s3://models/own"],
     )
 
