@@ -41,7 +41,7 @@ from mirror_sync.domain.catalogue.rows import (
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.doors.torrent_metainfo import DOOR
-from mirror_sync.domain.formats.tensor_headers import main_weights
+from mirror_sync.domain.formats.weights import main_weights
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
 from mirror_sync.domain.repo import Repo
@@ -50,6 +50,7 @@ _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
 _UP = "@up/"  # stands for that way
 _RECENT = 4  # on the home page
 _WEIGHTS = 24  # models of a repo whose tensors are shown
+_SHARDS = 200  # files of a model that are listed
 _DEEPEST = 8  # folders of a repo within each other
 
 
@@ -99,6 +100,7 @@ def repo_page(
         card=_card(page.card.text, f"{_BELOW}../{wanted.files_at}") if wanted and page.card.text else "",
         main=main_weights(page.weights),
         most_weights=_WEIGHTS,
+        most_shards=_SHARDS,
         relations=("from", *RELATIONS),
     )
 
@@ -201,11 +203,13 @@ def _templates() -> Environment:
     made.globals.update(
         text=texts.text,
         named=texts.named,
+        told=texts.told,
         plain=texts.plain,
         asset=lambda name: f"assets/{_ASSET_NAMES[name]}",
         page_of=_page_of,
         took=_took,
         why=_why,
+        because=_because,
         detail=_detail,
         placeholder=PLACEHOLDER,
     )
@@ -222,10 +226,14 @@ def _page_of(row: RepoRow | Lack) -> str:
 
 def _why(one: JobEntryView | Lack | LackGroup | RepoRow) -> Markup:
     """Why something is not here, in words that a reader knows."""
-    for key in (f"reason.{one.code}.{one.state}", f"reason.{one.code}", f"reason.{one.state}"):
+    return _because(one.code, one.state)
+
+
+def _because(code: str, state: str) -> Markup:
+    for key in (f"reason.{code}.{state}", f"reason.{code}", f"reason.{state}"):
         if key in TEXTS:
             return texts.text(key)
-    return texts.named("state", one.state)
+    return texts.named("state", state)
 
 
 _DECIDED = frozenset({RepoState.HELD, RepoState.REFUSED})  # of these alone a reason says more than its code

@@ -11,6 +11,7 @@ from functools import cache
 from markupsafe import Markup, escape
 
 from mirror_sync.catalogue import formats
+from mirror_sync.catalogue.words.details import in_chinese
 
 LANGUAGES = ("en", "zh")
 _SPAN = Markup('<span class="t" lang="{}">{}</span>')
@@ -279,6 +280,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "outcome.refused": ("refused", "不予镜像"),
     "repo.signed": ("signed", "已签名"),
     "repo.scanned": ("scanned", "已扫描"),
+    "class.pickle": ("pickle", "pickle 文件"),
+    "class.code": ("code", "代码"),
+    "class.executable": ("executable", "可执行文件"),
     "runs.pickle": ("{n} pickle|{n} pickles", "{n} 个 pickle 文件"),
     "runs.code": ("{n} file of code|{n} files of code", "{n} 个代码文件"),
     "runs.executable": ("{n} executable|{n} executables", "{n} 个可执行文件"),
@@ -288,7 +292,12 @@ TEXTS: dict[str, tuple[str, str]] = {
         "需要管理员通过其他途径提供的 {signers}，以及放在目录 {folder} 中的提交 {commit} 的文件。",
     ),
     "repo.allowed": ("Allowed here", "允许镜像"),
-    "repo.gone": ("Gone upstream", "上游已移除"),
+    "repo.gone": ("Its upstream stopped giving it {at}.", "上游停止提供：{at}。"),
+    "reason.not-found-or-private.gone": (
+        "Its upstream no longer has it, or no longer shows it to this mirror",
+        "上游已无此仓库，或不再对本站开放",
+    ),
+    "reason.private.gone": ("Its upstream no longer shows it to everybody", "上游已不再公开此仓库"),
     "repo.gone-kept": ("What was published before stays here.", "此前发布的内容仍保留在本站。"),
     "repo.get": ("Get it", "获取"),
     "repo.python": ("Python", "Python"),
@@ -308,7 +317,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.no-torrent": ("There is no torrent of it: {why}.", "没有对应的种子文件：{why}。"),
     "repo.ask": ("If you need it, ask the operator of this site.", "如有需要，请联系本站管理员。"),
     "repo.asked": ("How it is kept up to date", "如何保持更新"),
-    "repo.job": ("Task", "同步任务"),
+    "repo.job": ("Job", "同步任务"),
     "repo.revision": ("Revision", "版本"),
     "repo.reason": ("Reason", "原因"),
     "repo.files": ("Files", "文件"),
@@ -345,6 +354,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.names": ("Names", "名称"),
     "repo.title": ("Title", "标题"),
     "repo.moves": ("Who moved which name", "名称变更记录"),
+    "verb.promote": ("promoted", "推进"),
+    "verb.tag": ("tagged", "打标签"),
+    "verb.untag": ("tag removed", "删除标签"),
+    "verb.rollback": ("rolled back", "回退"),
+    "verb.unpin": ("let follow again", "解除固定"),
+    "verb.share": ("given to a share of readers", "按比例开放"),
     "repo.moved-at": ("When", "时间"),
     "repo.name": ("Name", "名称"),
     "repo.from": ("From", "原提交"),
@@ -356,8 +371,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "close": ("Close", "关闭"),
     "fresh.checked": ("Compared with its upstream {at}.", "与上游核对：{at}。"),
     "fresh.verified": (
-        "Every file of this mirror was last checked by it against its SHA-256 {at}: nothing was wrong.",
-        "本站上次按 SHA-256 校验全部文件：{at}，未发现错误。",
+        "This mirror last read all its files and compared their SHA-256 {at}; nothing was wrong.",
+        "本站上次读取全部文件并比对 SHA-256：{at}，未发现错误。",
     ),
     "fresh.more": ("State of the mirror", "镜像运行状况"),
     "card.title": ("About it, in its authors’ words", "作者说明"),
@@ -371,6 +386,24 @@ TEXTS: dict[str, tuple[str, str]] = {
         "not counted: {files} of {parts} files could be read",
         "未统计：{parts} 个文件中可读取 {files} 个",
     ),
+    "weights.unsure": (
+        "not counted: its files do not hold what its index says",
+        "未统计：文件内容与索引不一致",
+    ),
+    "weights.files": ("{n} file|{n} files", "{n} 个文件"),
+    "weights.shards": ("Its files", "分片文件"),
+    "weights.tensors": ("Tensors", "张量数"),
+    "weights.parameters": ("Parameters", "参数量"),
+    "weights.twice": ("Its index names the tensor {name} twice.", "其索引两次列出张量 {name}。"),
+    "weights.said": (
+        "Its index says that all tensors take {said}; by the files themselves it is {size}.",
+        "其索引称全部张量共 {said}，而文件中实为 {size}。",
+    ),
+    "weights.no-index": ("Its index, {file}, could not be read.", "其索引 {file} 无法读取。"),
+    "shard.other": ("holds other tensors than the index says", "所含张量与索引不一致"),
+    "shard.unread": ("could not be read", "无法读取"),
+    "shard.missing": ("is not here", "本站没有此文件"),
+    "shard.unseen": ("not looked at: it comes after the first 1,000 files", "未读取：不在前 1,000 个文件之列"),
     "weights.shape": ("Shape", "形状"),
     "weights.type": ("Type", "类型"),
     "weights.first": ("The first {n} of {all} tensors.", "共 {all} 个张量，此处列出前 {n} 个。"),
@@ -454,15 +487,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     "gaps.title": ("What is not here yet, and why", "尚未收录的内容及原因"),
     "gaps.more": ("And {n} more.", "另有 {n} 项。"),
     "gaps.find": ("All of this state in the catalogue", "在目录中查看此状态的全部仓库"),
-    "mirror.verified": ("Last checked by SHA-256", "上次按 SHA-256 校验："),
-    "mirror.whole": ("nothing was wrong.", "未发现错误。"),
-    "mirror.faults": ("{n} file was wrong.|{n} files were wrong.", "{n} 个文件有误。"),
+    "mirror.verified": (
+        "All files were last compared with their SHA-256 {at}: nothing was wrong.",
+        "上次比对全部文件的 SHA-256：{at}，未发现错误。",
+    ),
+    "mirror.faults": (
+        (
+            "All files were last compared with their SHA-256 {at}: {n} file was wrong."
+            "|All files were last compared with their SHA-256 {at}: {n} files were wrong."
+        ),
+        "上次比对全部文件的 SHA-256：{at}，{n} 个文件有误。",
+    ),
     "mirror.unverified": (
         "What is stored has not been checked again since it was published.",
         "发布后尚未重新校验过。",
     ),
-    "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),
-    "mirror.replica": ("Copy {name}: has all up to", "副本 {name}：内容截至"),
+    "mirror.pruned": ("Old versions were last removed {at}.", "上次清理旧版本：{at}。"),
+    "mirror.replica": ("Copy {name} has all up to {at}.", "副本 {name} 的内容截至 {at}。"),
     "mirror.replica.never": ("Copy {name}: not whole yet.", "副本 {name}：尚未完整。"),
     "mirror.unusual": (
         "On {day} {n} client was unusual by what it read.|On {day} {n} clients were unusual by what they read.",
@@ -474,9 +515,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "front.failed": ("Failed (5xx)", "失败（5xx）"),
     "front.half": ("First byte, half", "首字节（半数）"),
     "front.most": ("First byte, 95 %", "首字节（95%）"),
-    "front.watched": ("Counted for", "统计时长："),
+    "front.watched": ("Counted for {span}.", "统计时长：{span}。"),
     "front.caches": ("Found in the cache:", "缓存命中率："),
-    "mirror.at": ("As of", "截至"),
+    "mirror.at": ("Written {at}.", "更新于 {at}。"),
     "mirror.repos": ("Repos", "仓库"),
     "mirror.bytes": ("Stored", "总量"),
     "mirror.median": ("Wait for a new version", "新版本等待时间"),
@@ -489,8 +530,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "等待时间：从上游提交到本站可读取，按最近 {n} 次发布取中位数。",
     ),
     "mirror.no-lag": ("No new version has come yet.", "尚无新版本发布记录。"),
-    "mirror.jobs": ("Tasks that keep it up to date", "同步任务"),
-    "mirror.no-jobs": ("There is no such task yet.", "尚未配置任务。"),
+    "mirror.jobs": ("Jobs that keep it up to date", "同步任务"),
+    "mirror.no-jobs": ("There is no job yet.", "尚未配置任务。"),
     "mirror.schedule": ("Schedule", "计划"),
     "mirror.by-hand": ("by hand", "手动"),
     "mirror.mirrored": ("Mirrored", "已镜像"),
@@ -533,6 +574,14 @@ def named(prefix: str, word: str) -> Markup:
     """The text of a word of ours; a word that is none is shown as it is."""
     key = f"{prefix}.{word}"
     return text(key) if key in TEXTS else escape(word)
+
+
+def told(sentence: str) -> Markup:
+    """What a rule has said, in both languages; where nobody has written the Chinese of it, in English alone."""
+    chinese = in_chinese(sentence)
+    if chinese is None:
+        return Markup('<bdi lang="en">{}</bdi>').format(sentence)
+    return _SPAN.format("en", sentence) + _SPAN.format("zh", chinese)
 
 
 def span(seconds: float) -> Markup:

@@ -27,7 +27,8 @@ from mirror_sync.domain.catalogue.rows import (
     cut_list,
     page_key,
 )
-from mirror_sync.domain.formats.tensor_headers import Tensor, Weights
+from mirror_sync.domain.formats.tensor_headers import Tensor
+from mirror_sync.domain.formats.weights import Weights
 from mirror_sync.domain.outcome.front_counts import FrontCounts, FrontDay
 from mirror_sync.domain.repo import Kind, Repo
 
@@ -124,7 +125,7 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
     return RepoPage(
         one,
         "licence apache-2.0 is allowed by licenses.allow",
-        "404 RepoNotFound since 2026-11-02T08:00:00Z" if one.state == "gone" else "",
+        "not-found-or-private" if one.state == "gone" else "",
         f"https://huggingface.co/{one.repo}",
         (
             JobEntryView("nightly", "main", one.state, "nothing new upstream", one.code),
@@ -146,6 +147,7 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         card=ShownText("README.md", _CARD, whole=False),
         licence=ShownText("LICENSE", _LICENCE),
         weights=(WEIGHTS,) if one.kind is Kind.MODEL else (),
+        since="2026-11-02T08:00:00Z" if one.state == "gone" else "",
     )
 
 

@@ -104,7 +104,7 @@ def test_a_hostile_or_missing_file_of_weights_has_no_figure_and_stops_nothing(st
 def test_a_gguf_says_its_types(store: Memory) -> None:
     model(store, "acme/q").publish({"m-Q4_K_M.gguf": gguf_header({"w": (12, [256, 4])}, {"name": "m"}) + b"w" * 64})
     Machine(store).publish()
-    assert "1.02K parameters, Q4_K" in read(store.site["models/acme--q.html"]).text.replace("1.02K 参数", "")
+    assert "1.02K parameters · Q4_K" in read(store.site["models/acme--q.html"]).text.replace("1.02K 参数", "")
 
 
 def test_a_card_and_a_licence_stand_in_the_page_without_their_metadata(store: Memory) -> None:

@@ -185,8 +185,9 @@ def test_only_an_address_with_https_is_a_link_to_upstream(address: str) -> None:
 
 
 def test_what_is_gone_held_or_never_published_is_said(site: Mapping[str, bytes]) -> None:
-    gone = read(pages.repo_page(replace(shown(), gone="404 RepoNotFound")))
-    assert "404 RepoNotFound" in gone.text
+    gone = read(pages.repo_page(replace(shown(), gone="disabled", since="2026-11-02T08:00:00Z")))
+    assert "Its upstream has switched it off" in gone.text
+    assert "stopped giving it 2026-11-02 08:00 UTC" in gone.text
     nothing = replace(shown(), snapshots=(), shown_commit=None, files=())
     told = read(pages.repo_page(nothing))
     assert "No file of this repo is published here." in told.text
@@ -381,7 +382,7 @@ def test_a_run_that_left_gaps_is_not_shown_as_complete() -> None:
 def test_the_status_page_says_when_something_was_checked_and_never_that_all_was() -> None:
     assert "has not been checked again" in pages.mirror_page(examples.EMPTY).decode()
     checked = replace(examples.EMPTY, verified="2026-11-08T15:30:00Z")
-    assert "Last checked by SHA-256" in pages.mirror_page(checked).decode()
+    assert "All files were last compared with their SHA-256" in pages.mirror_page(checked).decode()
     assert "nothing was wrong" in pages.mirror_page(checked).decode()
     assert "2 files were wrong" in pages.mirror_page(replace(checked, faults=2)).decode()
 
