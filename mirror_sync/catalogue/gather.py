@@ -343,15 +343,20 @@ def _described(info: bytes) -> RepoFacts:
     card, tags = said.get("cardData"), said.get("tags")
     card = card if isinstance(card, dict) else {}
     tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    tasks = (tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS))
+    tasks = [tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS)] or _listed(card.get("task_categories"))
     licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
-    task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
+    task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(iter(tasks), ""))
     library = _word(said.get("library_name")) or _word(card.get("library_name"))
     facts = RepoFacts(licenses, task, library, item=_item(said), closed=closed_by(said))
     bases = tuple(word for one in bases_of(card)[:_BASES] if (word := _word(one)))
     facts = replace(facts, bases=bases, relation=_relation(card, tags) if bases else "")
     pushed = Pushed.of(said)
     return facts if pushed is None else replace(facts, pushed=_shown(pushed), words=tuple(map(_word, pushed.words)))
+
+
+def _listed(value: object) -> list[object]:
+    """What a card names, one or several."""
+    return value if isinstance(value, list) else [value]
 
 
 def _relation(card: Mapping[str, Any], tags: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -284,7 +284,9 @@ class TreeFolder:
 
 
 def folder_of(files: Sequence[ShownFile]) -> TreeFolder:
-    """The tree that files make; folders deeper than some are one with their names joined."""
+    """The tree that files make; a folder with nothing in it but one folder is one with it, and so are those deeper than
+    some.
+    """
     top = TreeFolder("")
     by_path = {"": top}
     for number, file in enumerate(files, 1):
@@ -303,7 +305,16 @@ def folder_of(files: Sequence[ShownFile]) -> TreeFolder:
         ending = name.rpartition(".")[2]
         readable = file.size > 0 and (ending.lower() in _READABLE or "." not in name)
         at.files.append(TreeFile(number, name, file.path, file.size, file.sha256, file.runs, readable))
+    top.folders = [_shortened(one) for one in top.folders]
     return top
+
+
+def _shortened(folder: TreeFolder) -> TreeFolder:
+    while not folder.files and len(folder.folders) == 1:
+        [inner] = folder.folders
+        folder = replace(inner, name=f"{folder.name}/{inner.name}")
+    folder.folders = [_shortened(one) for one in folder.folders]
+    return folder
 
 
 _CHOICES = 200  # of a filter, at most

@@ -302,6 +302,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.get": ("Get it", "获取"),
     "repo.python": ("Python", "Python"),
     "repo.shell": ("Command line", "命令行"),
+    "repo.js": ("JavaScript, with @huggingface/hub", "JavaScript（@huggingface/hub）"),
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
     "repo.modelscope": ("ModelScope's client", "ModelScope 客户端"),
     "repo.skopeo": ("From the registry, with skopeo", "用 skopeo 从镜像仓库获取"),

@@ -390,7 +390,7 @@ def test_the_status_page_says_when_something_was_checked_and_never_that_all_was(
 def test_a_page_shows_the_commands_of_those_doors_alone_that_are_open() -> None:
     page = replace(shown(), files=(ShownFile("M-Q4_K_M.gguf", 5, examples.digest("x")),))
     shut = [one.title for one in commands(page)]
-    assert shut == ["repo.shell", "repo.python", "repo.curl", "repo.llama", "repo.modelscope"]
+    assert shut == ["repo.shell", "repo.python", "repo.js", "repo.curl", "repo.llama", "repo.modelscope"]
     opened = {one.title: one.at("https://m") for one in commands(page, ("oci",))}
     assert list(opened) == [*shut, "repo.ollama", "repo.skopeo"]
     name = page.row.repo

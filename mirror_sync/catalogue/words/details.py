@@ -54,18 +54,16 @@ SENTENCES: dict[str, str] = {
     # rules of the house
     "policy.forbidden has {pattern}": "policy.forbidden 中列有 {pattern}",
     "nothing of policy.forbidden names it": "不在 policy.forbidden 之列",
-    "policy.restricted has {pattern}: each commit of it waits for a decision": (
-        "policy.restricted 中列有 {pattern}：每个提交都需审批"
-    ),
-    "policy.restricted has {pattern}: it waits for a decision": "policy.restricted 中列有 {pattern}：等待审批",
+    "policy.restricted has {pattern}: {*said}": "policy.restricted 中列有 {pattern}：{said}",
+    "each commit of it waits for a decision": "每个提交都需审批",
+    "it waits for a decision": "等待审批",
     "nothing of policy.restricted names it": "不在 policy.restricted 之列",
     "the commit is published already": "该提交已发布",
     "policy.cooldown is {length}, and nobody tells when the commit was made": (
         "policy.cooldown 为 {length}，但无从得知提交时间"
     ),
-    "the commit counts from {made}: policy.cooldown ({length}) holds it until {ready}": (
-        "该提交自 {made} 起计，按 policy.cooldown（{length}）需等到 {ready}"
-    ),
+    "the commit counts from {made}: {*said}": "该提交自 {made} 起计，{said}",
+    "policy.cooldown ({length}) holds it until {ready}": "按 policy.cooldown（{length}）需等到 {ready}",
     "it counts from {made}, more than {length} ago": "自 {made} 起计，已超过 {length}",
     "nobody has asked which base model it was made of": "尚未查询其基础模型",
     "its card names {count} base models, and no more than {most} are asked for": (
@@ -95,12 +93,13 @@ SENTENCES: dict[str, str] = {
     "{path} is not scanned": "{path} 未扫描",
     "{path} is failed": "{path} 扫描失败",
     # the guard, and doubts of what an upstream tells
-    "commit {commit}: it lists no file, where {count} are published; guard.max_removed is {share}": (
-        "提交 {commit} 没有文件，而已发布 {count} 个；guard.max_removed 为 {share}"
+    "it lists no file, where {count} are published; guard.max_removed is {share}": (
+        "没有任何文件，而已发布的有 {count} 个；guard.max_removed 为 {share}"
     ),
-    "commit {commit}: it removes {gone} of {count} published files; guard.max_removed is {share}": (
-        "提交 {commit} 删除了已发布的 {count} 个文件中的 {gone} 个；guard.max_removed 为 {share}"
+    "it removes {gone} of {count} published files; guard.max_removed is {share}": (
+        "删除了已发布的 {count} 个文件中的 {gone} 个；guard.max_removed 为 {share}"
     ),
+    "commit {commit}: {*said}": "提交 {commit}：{said}",
     "the name belongs to another repo now ({now}) than the one that was published ({then}): if the new one is meant, "
     "add '{word}' to guard.accept of the job": (
         "此名称现属于另一仓库（{now}），并非此前发布的仓库（{then}）："
@@ -121,6 +120,9 @@ SENTENCES: dict[str, str] = {
     "it has none of {quants}: it has {shown}": "没有 {quants}，只有 {shown}",
     "variants.limit is {limit}, and so many are downloaded more": "variants.limit 为 {limit}，已有足够多下载量更高的",
     "it is no variant, but the model itself": "不是变体，而是模型本身",
+    "its name does not say that it is a GGUF of the model that its card names": (
+        "名称未表明它是卡片所列模型的 GGUF 版本"
+    ),
     "{owner} is not among variants.authors": "{owner} 不在 variants.authors 之列",
     "{files} has no SHA-256 at the upstream, so that nothing proves what is downloaded; leave out what is not needed, "
     "or set unproved: accept on the upstream": (

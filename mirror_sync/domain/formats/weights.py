@@ -129,7 +129,10 @@ class _Pairs(list[tuple[str, Any]]):
 
 def _index(known: Mapping[str, Any]) -> ShardIndex:
     counts, names, seen, twice = Counter[str](), Counter[str](), set[str](), ""
-    for tensor, file in known["weight_map"]:
+    mapped = known["weight_map"]
+    if not (isinstance(mapped, _Pairs) and mapped):
+        raise Unclear("no tensor is named")
+    for tensor, file in mapped:
         if not (isinstance(file, str) and _PLAIN.fullmatch(file)) or file in (".", ".."):
             raise Unclear("a shard that is not beside its index")
         if tensor in seen:
