@@ -106,7 +106,7 @@ def test_what_the_address_says_wrongly_is_passed_over(reader: Reader, small: Sit
 
 def test_columns_sort_by_their_values_both_ways_and_say_so(reader: Reader, small: Site) -> None:
     reader.open(small.url)
-    rows = sorted(ROWS, key=lambda row: (row.bytes, row.repo.lower()))
+    rows = sorted((row for row in ROWS if row.bytes), key=lambda row: (row.bytes, row.repo.lower()))
     reader.find("th[data-sort=bytes] button").click()
     reader.wait(lambda: reader.names()[0] == rows[-1].repo)
     reader.find("th[data-sort=bytes] button").click()
@@ -118,7 +118,7 @@ def test_columns_sort_by_their_values_both_ways_and_say_so(reader: Reader, small
 def test_a_search_that_finds_nothing_says_so_and_can_be_cleared_there(reader: Reader, small: Site) -> None:
     reader.open(f"{small.url}#q=acme/x")
     found(reader, "0")
-    assert reader.seen("#nothing").startswith("No repo fits.")
+    assert reader.seen("#nothing").startswith("No repo matches.")
     assert not reader.find("#repos").is_displayed()
     assert reader.violations() == []
     reader.find("#nothing button").click()
@@ -156,7 +156,7 @@ def test_a_desktop_shows_all_columns(reader: Reader, tiny: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Task", "Outcome", "Next run"])]
+    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Job", "Outcome", "Next run"])]
 )
 def test_a_narrow_window_shows_the_columns_that_matter_and_that_there_are_more(
     reader: Reader, tiny: Site, place: str, columns: list[str]
@@ -346,7 +346,7 @@ def test_a_page_tells_how_fresh_it_is_and_what_was_made_of_it_as_the_mirror_says
     reader.wait(lambda: reader.seen("h1") == child.repo)
     reader.wait(lambda: reader.all("#family a"))
     assert reader.seen("#family a") == "acme/encoder-00000-base"
-    assert reader.seen("#family .self > .aside") == "Quantized from"
+    assert reader.seen("#family .self > .aside") == "quantized"
 
 
 def test_text_and_json_are_looked_at_where_they_stand_and_no_more_than_their_beginning(
