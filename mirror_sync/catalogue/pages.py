@@ -44,6 +44,7 @@ from mirror_sync.domain.doors.torrent_metainfo import DOOR
 from mirror_sync.domain.formats.weights import main_weights
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
+from mirror_sync.domain.policy.gone import DISABLED
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
@@ -96,6 +97,7 @@ def repo_page(
         no_torrent=torrent_fault(page) if DOOR in doors else "",
         by_hand=check_by_hand(page, principal),
         resolved=None if wanted is None else wanted.files_at,
+        versions=sorted(page.snapshots, key=lambda one: one.committed or one.published or "", reverse=True),
         tree=folder_of(page.files),
         card=_card(page.card.text, f"{_BELOW}../{wanted.files_at}") if wanted and page.card.text else "",
         main=main_weights(page.weights),
@@ -241,7 +243,7 @@ _DECIDED = frozenset({RepoState.HELD, RepoState.REFUSED})  # of these alone a re
 
 def _detail(one: JobEntryView | Lack) -> str:
     """What was said beside that, as it was written: English, and for who runs the mirror."""
-    return one.reason if one.state in _DECIDED else ""
+    return one.reason if one.state in _DECIDED and one.code != DISABLED else ""
 
 
 def _took(job: ShownJob) -> float | None:

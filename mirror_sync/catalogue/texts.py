@@ -288,7 +288,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "runs.executable": ("{n} executable|{n} executables", "{n} 个可执行文件"),
     "repo.check": ("Check it by hand", "自行校验"),
     "repo.check-how": (
-        "You need {signers}, which the operator gives you in another way, and the files of commit {commit} in {folder}.",
+        "You need {signers}, which the operator gives you in another way, and files of commit {commit} in {folder}.",
         "需要管理员通过其他途径提供的 {signers}，以及放在目录 {folder} 中的提交 {commit} 的文件。",
     ),
     "repo.allowed": ("Allowed here", "允许镜像"),
