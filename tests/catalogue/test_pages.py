@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 import shlex
@@ -196,16 +197,18 @@ def test_what_is_gone_held_or_never_published_is_said(site: Mapping[str, bytes])
 
 @settings(deadline=None)
 @given(branch=SPOKEN)
-def test_a_branch_is_one_word_of_the_shell_and_one_literal_of_python(branch: str) -> None:
+def test_a_branch_is_one_word_of_the_shell_and_one_literal_of_each_language(branch: str) -> None:
     page = shown()
     branched = replace(page, snapshots=(replace(page.snapshots[0], names=(branch,)),))
-    shell, python, _, modelscope = (one.at("https://m") for one in commands(branched))
+    shell, python, javascript, _, modelscope = (one.at("https://m") for one in commands(branched))
     for line in (shell, modelscope):
         assert shlex.split(line)[-2:] == ["--revision", branch]
     call = ast.parse(python).body[-1]
     assert isinstance(call, ast.Assign)
     assert isinstance(call.value, ast.Call)
     assert ast.literal_eval(call.value.keywords[0].value) == branch
+    (said,) = (line for line in javascript.split("\n") if line.startswith("  revision: "))
+    assert json.loads(said.removeprefix("  revision: ").removesuffix(",")) == branch
 
 
 @pytest.mark.parametrize(
@@ -285,7 +288,6 @@ def test_the_mirrors_page_lists_the_gaps_and_how_many_more_there_are() -> None:
     [
         ("held", "license", "licence x is in licenses.review", "Somebody has to look at its licence first"),
         ("refused", "license", "licence x is not in licenses.allow", "Its licence is not allowed here"),
-        ("refused", "disabled", "the upstream has disabled the repo", "Its upstream has switched it off"),
         ("held", "of-another-version", "x y", "Waits for a person to look at it"),
     ],
 )
