@@ -11,7 +11,6 @@ from functools import cache
 from markupsafe import Markup, escape
 
 from mirror_sync.catalogue import formats
-from mirror_sync.catalogue.words.details import in_chinese
 
 LANGUAGES = ("en", "zh")
 _SPAN = Markup('<span class="t" lang="{}">{}</span>')
@@ -579,6 +578,10 @@ def named(prefix: str, word: str) -> Markup:
 
 def told(sentence: str) -> Markup:
     """What a rule has said, in both languages; where nobody has written the Chinese of it, in English alone."""
+    from mirror_sync.catalogue.words.details import (
+        in_chinese,  # which a run that finds nothing new does not need
+    )
+
     chinese = in_chinese(sentence)
     if chinese is None:
         return Markup('<bdi lang="en">{}</bdi>').format(sentence)

@@ -156,7 +156,7 @@ class _TooMany(Exception):
     """A sentence that could be meant in too many ways."""
 
 
-class _Reading:
+class _SentenceReading:
     """One reading of a sentence, with the tries that it has left, and what it has made of parts of it."""
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ class _Reading:
 def in_chinese(sentence: str) -> str | None:
     """What rules say, in Chinese; None for what is none of their sentences."""
     try:
-        return _Reading().said(sentence)
+        return _SentenceReading().said(sentence)
     except _TooMany:
         return None
 

@@ -136,7 +136,7 @@ def tensors_of(path: str, size: int, read: Read) -> TensorFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _FoundTensor:
     """A tensor of a header: its whole name, the bytes that it takes, and what is shown of it."""
 
     name: str
@@ -144,7 +144,7 @@ class _Found:
     shown: Tensor
 
 
-def _summed(found: Iterable[_Found]) -> TensorFile:
+def _summed(found: Iterable[_FoundTensor]) -> TensorFile:
     dtypes: Counter[str] = Counter()
     first: list[Tensor] = []
     count = total = names = size = 0
@@ -160,7 +160,7 @@ def _summed(found: Iterable[_Found]) -> TensorFile:
     return TensorFile(count, total, tuple(dtypes.most_common(20)), tuple(first), names, size)
 
 
-def _safetensors(ranges: Ranges) -> Iterator[_Found]:
+def _safetensors(ranges: Ranges) -> Iterator[_FoundTensor]:
     (length,) = struct.unpack("<Q", ranges.head()[:8])
     if not length <= min(_LONGEST_HEADER, ranges.size - 8):
         raise Unclear(f"a header of {length} bytes")
@@ -175,7 +175,7 @@ def _safetensors(ranges: Ranges) -> Iterator[_Found]:
             begin, end = said["data_offsets"]
             if not 0 <= _whole(begin) <= _whole(end) <= ranges.size - 8 - length:
                 raise Unclear("a tensor that lies outside")
-            yield _Found(name, end - begin, _tensor(name, said["dtype"], said["shape"]))
+            yield _FoundTensor(name, end - begin, _tensor(name, said["dtype"], said["shape"]))
 
 
 def _tensor(name: str, dtype: Any, shape: Any) -> Tensor:
@@ -230,7 +230,7 @@ class _Cursor:
             self._kept, self._kept_at = self._ranges.at(self._at, max(wanted, length)), self._at
 
 
-def _gguf(ranges: Ranges) -> Iterator[_Found]:
+def _gguf(ranges: Ranges) -> Iterator[_FoundTensor]:
     cursor = _Cursor(ranges)
     if ranges.head(4) != b"GGUF":
         raise Unclear("no GGUF")
@@ -252,7 +252,7 @@ def _gguf(ranges: Ranges) -> Iterator[_Found]:
         kind, offset = cursor.take("<I"), cursor.take("<Q")
         if offset > ranges.size:
             raise Unclear("a tensor that lies outside")
-        yield _Found(name, 0, Tensor(_shown(name), _GGML.get(kind) or f"TYPE_{min(kind, 9999)}", shape))
+        yield _FoundTensor(name, 0, Tensor(_shown(name), _GGML.get(kind) or f"TYPE_{min(kind, 9999)}", shape))
 
 
 def _skip_value(cursor: _Cursor, kind: int, most: int) -> int:

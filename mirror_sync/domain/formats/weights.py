@@ -66,7 +66,7 @@ class ShardState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class WeightShard:
     """A file of a model in several, and what its header says; `path` as in the repo."""
 
     path: str
@@ -91,7 +91,7 @@ class Weights:
     parameters: int
     dtypes: tuple[tuple[str, int], ...]
     first: tuple[Tensor, ...]
-    shards: tuple[Shard, ...] = ()
+    shards: tuple[WeightShard, ...] = ()
     index: str = ""
     read_index: bool = True
     twice: str = ""
@@ -190,17 +190,17 @@ def _name_of(path: str) -> str:
 def _by_index(path: str, index: ShardIndex, read: Mapping[str, TensorFile | None], *, all_seen: bool) -> Weights:
     folder, slash, _ = path.rpartition("/")
     absent = ShardState.MISSING if all_seen else ShardState.UNSEEN
-    shards: list[Shard] = []
+    shards: list[WeightShard] = []
     known: list[TensorFile] = []
     for name, tensors, names in index.files:
         at = f"{folder}{slash}{name}"
         header = read.get(at)
         if header is None:
-            shards.append(Shard(at, ShardState.UNREAD if at in read else absent))
+            shards.append(WeightShard(at, ShardState.UNREAD if at in read else absent))
             continue
         known.append(header)
         same = (header.tensors, header.names) == (tensors, names)
-        shards.append(Shard(at, ShardState.READ if same else ShardState.OTHER, header.tensors, header.parameters))
+        shards.append(WeightShard(at, ShardState.READ if same else ShardState.OTHER, header.tensors, header.parameters))
     made = replace(_summed(_name_of(path), len(shards), known), shards=tuple(shards), index=_fit(path))
     differs = made.files == made.parts and index.size not in (None, made.size)
     return replace(made, twice=index.twice, said=index.size if differs else None)
@@ -211,7 +211,9 @@ def _by_name(name: str, parts: int, known: Mapping[str, TensorFile | None]) -> W
     if parts == 1:
         return made
     found = ((path, one or TensorFile(), ShardState.READ if one else ShardState.UNREAD) for path, one in known.items())
-    return replace(made, shards=tuple(Shard(path, state, one.tensors, one.parameters) for path, one, state in found))
+    return replace(
+        made, shards=tuple(WeightShard(path, state, one.tensors, one.parameters) for path, one, state in found)
+    )
 
 
 def _summed(name: str, parts: int, read: Sequence[TensorFile]) -> Weights:
