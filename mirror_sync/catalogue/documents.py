@@ -129,7 +129,9 @@ def _front(day: FrontDay | None) -> dict[str, Any] | None:
 
 def _job(job: KnownJob) -> dict[str, Any]:
     rest = {"machine": job.machine, "at": job.at, "upstream": job.upstream, "succeeded": job.succeeded}
-    return {**asdict(job.shown), **rest}
+    told = asdict(job.shown)
+    del told["checked"]  # which is of what is shown
+    return {**told, **rest}
 
 
 def _line(line: RepoStatus, shown: Shown) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from mirror_sync.domain.content.tombstone import Tombstone
 from mirror_sync.domain.content.versions import decode_history
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors.torrent_metainfo import FACTS, TorrentFacts
-from mirror_sync.domain.formats.tensor_headers import Weights, main_weights
+from mirror_sync.domain.formats.weights import Weights, main_weights
 from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.outcome.keep_report import LET_GO
 from mirror_sync.domain.own.pushed import Pushed, spoken_figure
@@ -58,7 +58,7 @@ from mirror_sync.ports.store import (
     read_refs_json,
 )
 
-_FORMAT = "12"  # of what is remembered: a line about refs.json, and then the facts
+_FORMAT = "13"  # of what is remembered: a line about refs.json, and then the facts
 _SETTLED = 2.0  # seconds, after which a file that was changed once more has another time: clocks count in steps
 _SIGNED, _SCANNED = "SHA256SUMS.sig", "scans"  # attachments of a root: what is signed, and was scanned, has them
 _WORD, _LICENSES = 200, 10  # characters of a word that upstream chose, and licences
@@ -78,7 +78,8 @@ _LEAST = (
 class RepoFacts:
     """What is published of a repo; the snapshots newest first. `shown` is the commit whose files are `listings`.
 
-    `left` is what `patterns`, the selection in words, leave out of it; None where that is not known. `classes` is the
+    `gone` is the code of why its upstream gives it no more, `since` when it first did not. `left` is what `patterns`,
+    the selection in words, leave out of it; None where that is not known. `classes` is the
     digest of the document that an inspection left. `verdicts`, `signed` and `scanned` are of the shown commit.
     `item` is what the Hub's lists say of it, as JSON. `withdrawn`: a person has taken it down. `closed`: its upstream
     gave it to some people only, or did not say that it did not. `parameters` of the weights that stand for the shown
@@ -91,6 +92,7 @@ class RepoFacts:
     library: str = ""
     verdict: str = ""
     gone: str = ""
+    since: str = ""
     shown: str | None = None
     listings: tuple[str, ...] = ()
     snapshots: tuple[ShownSnapshot, ...] = ()
@@ -205,7 +207,8 @@ class Gather:
         )
         if not snapshots:
             buried = RepoFacts() if refs.tombstone is None else self._taken_down(refs.tombstone)
-            return replace(buried, gone=_gone(refs), closed=buried.closed or CLOSED in refs.attachments)
+            gone, since = _gone(refs)
+            return replace(buried, gone=gone, since=since, closed=buried.closed or CLOSED in refs.attachments)
         shown = CommitId(refs.commit_of(_BRANCH) or snapshots[0].commit)
         root = Root.decode(document(self._store, refs.snapshots[shown]))
         described = self._since(refs, self._described(root))
@@ -213,12 +216,14 @@ class Gather:
         main = main_weights(contents.weights())
         others = (one for one in refs.telling if one != refs.snapshots[shown])
         newer = (Root.decode(document(self._store, one)) for one in others)
+        gone, since = _gone(refs)
         return replace(
             described,
             closed=described.closed or any(self._described(one).closed for one in newer),
             moves=self._moves(refs),
             verdict=_fit(short(root.reason, REASON)),
-            gone=_gone(refs),
+            gone=gone,
+            since=since,
             shown=shown,
             listings=tuple(shard.digest for shard in root.shards),
             snapshots=tuple(snapshots),
@@ -338,15 +343,20 @@ def _described(info: bytes) -> RepoFacts:
     card, tags = said.get("cardData"), said.get("tags")
     card = card if isinstance(card, dict) else {}
     tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    tasks = (tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS))
+    tasks = [tag.removeprefix(_TASKS) for tag in tags if tag.startswith(_TASKS)] or _listed(card.get("task_categories"))
     licenses = tuple(map(_word, nsmallest(_LICENSES, terms_from_card(card, tags).licenses)))
-    task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(tasks, ""))
+    task = _word(said.get("pipeline_tag")) or _word(card.get("pipeline_tag")) or _word(next(iter(tasks), ""))
     library = _word(said.get("library_name")) or _word(card.get("library_name"))
     facts = RepoFacts(licenses, task, library, item=_item(said), closed=closed_by(said))
     bases = tuple(word for one in bases_of(card)[:_BASES] if (word := _word(one)))
     facts = replace(facts, bases=bases, relation=_relation(card, tags) if bases else "")
     pushed = Pushed.of(said)
     return facts if pushed is None else replace(facts, pushed=_shown(pushed), words=tuple(map(_word, pushed.words)))
+
+
+def _listed(value: object) -> list[object]:
+    """What a card names, one or several."""
+    return value if isinstance(value, list) else [value]
 
 
 def _relation(card: Mapping[str, Any], tags: Sequence[str]) -> str:
@@ -420,10 +430,11 @@ def _utc(at: str) -> str:
     return "" if known is None else iso_utc(known)
 
 
-def _gone(refs: Refs) -> str:
+def _gone(refs: Refs) -> tuple[str, str]:
+    """Why upstream gives it no more, by a code, and since when; empty while it does."""
     if refs.gone is None or refs.gone.code == LET_GO:  # which is a state of what is asked for, and no upstream's doing
-        return ""
-    return f"upstream no longer gives it ({_word(refs.gone.code)}), since {iso_utc(refs.gone.since)}"
+        return "", ""
+    return _word(refs.gone.code), iso_utc(refs.gone.since)
 
 
 def _facts_of(kept: _Kept) -> RepoFacts | None:

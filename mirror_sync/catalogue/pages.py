@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -43,15 +43,17 @@ from mirror_sync.domain.catalogue.rows import (
 from mirror_sync.domain.content.keys import SITE
 from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.doors.torrent_metainfo import DOOR
-from mirror_sync.domain.formats.tensor_headers import main_weights
+from mirror_sync.domain.formats.weights import main_weights
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.outcome.wish import UNSAID, HowToAsk, RepoWish
+from mirror_sync.domain.policy.gone import DISABLED
 from mirror_sync.domain.repo import Repo
 
 _TOP, _BELOW = "", "../"  # from a page to the catalogue's home
 _UP = "@up/"  # stands for that way
 _RECENT = 4  # on the home page
 _WEIGHTS = 24  # models of a repo whose tensors are shown
+_SHARDS = 200  # files of a model that are listed
 _DEEPEST = 8  # folders of a repo within each other
 
 
@@ -112,10 +114,12 @@ def repo_page(
         no_torrent=torrent_fault(page) if DOOR in doors else "",
         by_hand=check_by_hand(page, principal),
         resolved=None if wanted is None else wanted.files_at,
+        versions=sorted(page.snapshots, key=lambda one: one.committed or one.published or "", reverse=True),
         tree=folder_of(page.files),
         card=_card(page.card.text, f"{_BELOW}../{wanted.files_at}") if wanted and page.card.text else "",
         main=main_weights(page.weights),
         most_weights=_WEIGHTS,
+        most_shards=_SHARDS,
         relations=("from", *RELATIONS),
     )
 
@@ -225,11 +229,13 @@ def _templates() -> Environment:
     made.globals.update(
         text=texts.text,
         named=texts.named,
+        told=texts.told,
         plain=texts.plain,
         asset=lambda name: f"assets/{_ASSET_NAMES[name]}",
         page_of=_page_of,
         took=_took,
         why=_why,
+        because=_because,
         detail=_detail,
         placeholder=PLACEHOLDER,
     )
@@ -246,10 +252,14 @@ def _page_of(row: RepoRow | Lack) -> str:
 
 def _why(one: JobEntryView | Lack | LackGroup | RepoRow) -> Markup:
     """Why something is not here, in words that a reader knows."""
-    for key in (f"reason.{one.code}.{one.state}", f"reason.{one.code}", f"reason.{one.state}"):
+    return _because(one.code, one.state)
+
+
+def _because(code: str, state: str) -> Markup:
+    for key in (f"reason.{code}.{state}", f"reason.{code}", f"reason.{state}"):
         if key in TEXTS:
             return texts.text(key)
-    return texts.named("state", one.state)
+    return texts.named("state", state)
 
 
 _DECIDED = frozenset({RepoState.HELD, RepoState.REFUSED})  # of these alone a reason says more than its code
@@ -257,7 +267,7 @@ _DECIDED = frozenset({RepoState.HELD, RepoState.REFUSED})  # of these alone a re
 
 def _detail(one: JobEntryView | Lack) -> str:
     """What was said beside that, as it was written: English, and for who runs the mirror."""
-    return one.reason if one.state in _DECIDED else ""
+    return one.reason if one.state in _DECIDED and one.code != DISABLED else ""
 
 
 def _took(job: ShownJob) -> float | None:
@@ -300,7 +310,9 @@ class TreeFolder:
 
 
 def folder_of(files: Sequence[ShownFile]) -> TreeFolder:
-    """The tree that files make; folders deeper than some are one with their names joined."""
+    """The tree that files make; a folder with nothing in it but one folder is one with it, and so are those deeper than
+    some.
+    """
     top = TreeFolder("")
     by_path = {"": top}
     for number, file in enumerate(files, 1):
@@ -319,7 +331,16 @@ def folder_of(files: Sequence[ShownFile]) -> TreeFolder:
         ending = name.rpartition(".")[2]
         readable = file.size > 0 and (ending.lower() in _READABLE or "." not in name)
         at.files.append(TreeFile(number, name, file.path, file.size, file.sha256, file.runs, readable))
+    top.folders = [_shortened(one) for one in top.folders]
     return top
+
+
+def _shortened(folder: TreeFolder) -> TreeFolder:
+    while not folder.files and len(folder.folders) == 1:
+        [inner] = folder.folders
+        folder = replace(inner, name=f"{folder.name}/{inner.name}")
+    folder.folders = [_shortened(one) for one in folder.folders]
+    return folder
 
 
 _CHOICES = 200  # of a filter, at most

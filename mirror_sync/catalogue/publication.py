@@ -268,7 +268,7 @@ class _Publication:
             running=running,
             card=ShownText(facts.card.path, *card_of(store, facts.card)),
             licence=ShownText(facts.licence.path, *licence_of(store, facts.licence)),
-            weights=weights_of(store, self._read_cache, files),
+            weights=weights_of(store, self._read_cache, files, of=page.row.files),
         )
         return pages.repo_page(shown, url=known.url, brand=known.name, principal=known.principal, doors=known.doors)
 

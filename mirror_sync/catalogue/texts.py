@@ -39,7 +39,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "kind.model": ("model", "模型"),
     "kind.dataset": ("dataset", "数据集"),
     "kind.space": ("space", "空间"),
-    "kind.kernel": ("kernel", "内核"),
+    "kind.kernel": ("kernel", "计算内核"),
     "state.published": ("published", "已发布"),
     "state.unchanged": ("up to date", "已是最新"),
     "state.failed": ("failed", "失败"),
@@ -104,7 +104,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.scan.refused": ("A scan for malware found something in it", "恶意代码扫描发现问题"),
     "reason.cooldown": (
         "It is too new: this mirror waits some days with every new version",
-        "发布时间过短：本站对新版本设有等待期",
+        "版本过新：本站对新版本设有等待期",
     ),
     "reason.base_model": (
         "The licence of the model it was made from has to be looked at",
@@ -152,7 +152,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.revision-not-found": ("Its upstream has no such branch, tag or commit", "上游没有此分支、标签或提交"),
     "reason.file-not-found": ("A file that its upstream lists could not be had there", "上游列出的某个文件无法取得"),
     "reason.unsigned": ("The mirror that it comes from did not sign it", "来源镜像未对其签名"),
-    "reason.loop": ("It would come from this mirror itself", "来源即为本站自身"),
+    "reason.loop": ("It would come from this mirror itself", "来源就是本站自身"),
     "reason.pointer-only": ("Its upstream has lost the content of one of its files", "上游已丢失其中某个文件的内容"),
     "reason.integrity": (
         "What its upstream sent at the last attempt was not what it had promised",
@@ -163,11 +163,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.target-unavailable": ("This mirror’s store did not answer at the last attempt", "上次尝试时本站存储未应答"),
     "reason.target-denied": ("This mirror’s store did not let it be written", "本站存储拒绝写入"),
     "reason.target-full": ("There was no room left for it", "本站存储空间不足"),
-    "reason.part-missing": ("A part of what was carried here is missing", "带来的内容缺少一部分"),
+    "reason.part-missing": ("A part of what was carried here is missing", "导入的内容不完整"),
     "reason.target-frozen": ("Its files are archived, and have to be brought back first", "其文件已归档，需先恢复"),
     "reason.vanished": (
         "It was here and is not any more; the people who run this mirror have to look",
-        "曾经存在而今不见，需管理员检查",
+        "此前存在，现已缺失，需管理员检查",
     ),
     "reason.not-recorded": ("It could not be written into this mirror’s records", "无法写入本站的操作记录"),
     "reason.target-key-missing": ("A part of it is missing in this mirror’s store", "本站存储中缺少其部分内容"),
@@ -176,14 +176,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reason.cluster": ("The machine that was to bring it did not answer", "负责同步的机器未应答"),
     "reason.selection-conflict": (
         "Two settings of this mirror ask for different parts of it",
-        "本站的两项设置要求其不同部分",
+        "本站的两项设置要求收录其不同部分",
     ),
     # columns and figures
     "name": ("Name", "名称"),
     "kind": ("Kind", "类型"),
     "licence": ("Licence", "许可证"),
     "task": ("Task", "任务"),
-    "library": ("Library", "程序库"),
+    "library": ("Library", "库"),
     "files": ("Files", "文件数"),
     "size": ("Size", "大小"),
     "state": ("State", "状态"),
@@ -210,12 +210,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "home.gaps": ("{n} not here yet|{n} not here yet", "{n} 项尚未收录"),
     "home.recent": ("Newest publications", "最近发布"),
     "home.find": ("Find", "查找"),
-    "home.search": ("Search by name", "按名称搜索"),
+    "home.search": ("Search names, versions, base models", "搜索名称、版本、基础模型"),
     "home.repos": ("Repos", "仓库列表"),
     "home.first": ("The first {n} by name; the others are below.", "按名称排列的前 {n} 个；其余见下方。"),
     "home.all": ("The whole list, by name", "按名称分页的完整列表"),
     "home.none": ("Nothing is mirrored yet.", "尚无镜像内容。"),
-    "home.nothing": ("No repo fits.", "没有符合条件的仓库。"),
+    "home.nothing": ("No repo matches.", "没有符合条件的仓库。"),
     "home.reset": ("Clear", "清除条件"),
     "home.more": ("Show more", "显示更多"),
     "home.any-kind": ("All kinds", "所有类型"),
@@ -279,20 +279,29 @@ TEXTS: dict[str, tuple[str, str]] = {
     "outcome.refused": ("refused", "不予镜像"),
     "repo.signed": ("signed", "已签名"),
     "repo.scanned": ("scanned", "已扫描"),
+    "class.pickle": ("pickle", "pickle 文件"),
+    "class.code": ("code", "代码"),
+    "class.executable": ("executable", "可执行文件"),
     "runs.pickle": ("{n} pickle|{n} pickles", "{n} 个 pickle 文件"),
     "runs.code": ("{n} file of code|{n} files of code", "{n} 个代码文件"),
     "runs.executable": ("{n} executable|{n} executables", "{n} 个可执行文件"),
     "repo.check": ("Check it by hand", "自行校验"),
     "repo.check-how": (
-        "It takes {signers}, which the operator gives you by another way, and files of commit {commit} in {folder}.",
+        "You need {signers}, which the operator gives you in another way, and files of commit {commit} in {folder}.",
         "需要管理员通过其他途径提供的 {signers}，以及放在目录 {folder} 中的提交 {commit} 的文件。",
     ),
     "repo.allowed": ("Allowed here", "允许镜像"),
-    "repo.gone": ("Gone upstream", "上游已移除"),
+    "repo.gone": ("Its upstream stopped giving it {at}.", "上游停止提供：{at}。"),
+    "reason.not-found-or-private.gone": (
+        "Its upstream no longer has it, or no longer shows it to this mirror",
+        "上游已无此仓库，或不再对本站开放",
+    ),
+    "reason.private.gone": ("Its upstream no longer shows it to everybody", "上游已不再公开此仓库"),
     "repo.gone-kept": ("What was published before stays here.", "此前发布的内容仍保留在本站。"),
     "repo.get": ("Get it", "获取"),
     "repo.python": ("Python", "Python"),
     "repo.shell": ("Command line", "命令行"),
+    "repo.js": ("JavaScript, with @huggingface/hub", "JavaScript（使用 @huggingface/hub）"),
     "repo.curl": ("One file with curl", "用 curl 下载单个文件"),
     "repo.modelscope": ("ModelScope's client", "ModelScope 客户端"),
     "repo.skopeo": ("From the registry, with skopeo", "用 skopeo 从镜像仓库获取"),
@@ -308,7 +317,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.no-torrent": ("There is no torrent of it: {why}.", "没有对应的种子文件：{why}。"),
     "repo.ask": ("If you need it, ask the operator of this site.", "如有需要，请联系本站管理员。"),
     "repo.asked": ("How it is kept up to date", "如何保持更新"),
-    "repo.job": ("Task", "同步任务"),
+    "repo.job": ("Job", "同步任务"),
     "repo.revision": ("Revision", "版本"),
     "repo.reason": ("Reason", "原因"),
     "repo.files": ("Files", "文件"),
@@ -345,6 +354,12 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.names": ("Names", "名称"),
     "repo.title": ("Title", "标题"),
     "repo.moves": ("Who moved which name", "名称变更记录"),
+    "verb.promote": ("promoted", "推进"),
+    "verb.tag": ("tagged", "打标签"),
+    "verb.untag": ("tag removed", "删除标签"),
+    "verb.rollback": ("rolled back", "回退"),
+    "verb.unpin": ("let follow again", "解除固定"),
+    "verb.share": ("given to a share of readers", "按比例开放"),
     "repo.moved-at": ("When", "时间"),
     "repo.name": ("Name", "名称"),
     "repo.from": ("From", "原提交"),
@@ -356,8 +371,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "close": ("Close", "关闭"),
     "fresh.checked": ("Compared with its upstream {at}.", "与上游核对：{at}。"),
     "fresh.verified": (
-        "Every file of this mirror was last checked by it against its SHA-256 {at}: nothing was wrong.",
-        "本站上次按 SHA-256 校验全部文件：{at}，未发现错误。",
+        "This mirror last read all its files and compared their SHA-256 {at}; nothing was wrong.",
+        "本站上次读取全部文件并比对 SHA-256：{at}，未发现错误。",
     ),
     "fresh.more": ("State of the mirror", "镜像运行状况"),
     "card.title": ("About it, in its authors’ words", "作者说明"),
@@ -369,15 +384,33 @@ TEXTS: dict[str, tuple[str, str]] = {
     "repo.weights": ("Weights", "权重"),
     "weights.part": (
         "not counted: {files} of {parts} files could be read",
-        "未统计：{parts} 个文件中可读取 {files} 个",
+        "未统计：{parts} 个文件中仅 {files} 个可读取",
     ),
+    "weights.unsure": (
+        "not counted: its files do not hold what its index says",
+        "未统计：文件内容与索引不一致",
+    ),
+    "weights.files": ("{n} file|{n} files", "{n} 个文件"),
+    "weights.shards": ("Its files", "分片文件"),
+    "weights.tensors": ("Tensors", "张量数"),
+    "weights.parameters": ("Parameters", "参数量"),
+    "weights.twice": ("Its index names the tensor {name} twice.", "其索引两次列出张量 {name}。"),
+    "weights.said": (
+        "Its index says that all tensors take {said}; by the files themselves it is {size}.",
+        "其索引称全部张量共 {said}，而文件中实为 {size}。",
+    ),
+    "weights.no-index": ("Its index, {file}, could not be read.", "其索引 {file} 无法读取。"),
+    "shard.other": ("holds other tensors than the index says", "所含张量与索引不一致"),
+    "shard.unread": ("could not be read", "无法读取"),
+    "shard.missing": ("is not here", "本站没有此文件"),
+    "shard.unseen": ("not looked at: it comes after the first 1,000 files", "未读取：不在前 1,000 个文件之列"),
     "weights.shape": ("Shape", "形状"),
     "weights.type": ("Type", "类型"),
     "weights.first": ("The first {n} of {all} tensors.", "共 {all} 个张量，此处列出前 {n} 个。"),
     "family.title": ("Where it comes from, and what came of it", "来源与衍生"),
     "relation.from": ("Made from", "基于"),
     "relation.finetune": ("Fine-tuned from", "微调自"),
-    "relation.adapter": ("Adapter for", "适配器，用于"),
+    "relation.adapter": ("Adapter for", "适用的基础模型"),
     "relation.quantized": ("Quantized from", "量化自"),
     "relation.merge": ("Merged from", "合并自"),
     "made.from": ("made from it", "衍生"),
@@ -401,7 +434,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "ask.repo": ("Which repo, as org/name or dataset:org/name", "仓库名称，如 org/name 或 dataset:org/name"),
     "ask.send": ("Ask for it", "提交申请"),
     "ask.wanted": ("What others have asked for", "大家申请的仓库"),
-    "asked.title": ("Your wish", "镜像申请"),
+    "asked.title": ("Your request", "镜像申请"),
     "asked.noted": (
         "It is noted. Whoever runs this mirror sees it, and decides.",
         "已记录。本站管理员会看到并决定是否镜像。",
@@ -454,29 +487,37 @@ TEXTS: dict[str, tuple[str, str]] = {
     "gaps.title": ("What is not here yet, and why", "尚未收录的内容及原因"),
     "gaps.more": ("And {n} more.", "另有 {n} 项。"),
     "gaps.find": ("All of this state in the catalogue", "在目录中查看此状态的全部仓库"),
-    "mirror.verified": ("Last checked by SHA-256", "上次按 SHA-256 校验："),
-    "mirror.whole": ("nothing was wrong.", "未发现错误。"),
-    "mirror.faults": ("{n} file was wrong.|{n} files were wrong.", "{n} 个文件有误。"),
+    "mirror.verified": (
+        "All files were last compared with their SHA-256 {at}: nothing was wrong.",
+        "上次比对全部文件的 SHA-256：{at}，未发现错误。",
+    ),
+    "mirror.faults": (
+        (
+            "All files were last compared with their SHA-256 {at}: {n} file was wrong."
+            "|All files were last compared with their SHA-256 {at}: {n} files were wrong."
+        ),
+        "上次比对全部文件的 SHA-256：{at}，{n} 个文件有误。",
+    ),
     "mirror.unverified": (
         "What is stored has not been checked again since it was published.",
         "发布后尚未重新校验过。",
     ),
-    "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),
-    "mirror.replica": ("Copy {name}: has all up to", "副本 {name}：内容截至"),
+    "mirror.pruned": ("Old versions were last removed {at}.", "上次清理旧版本：{at}。"),
+    "mirror.replica": ("Copy {name} has all up to {at}.", "副本 {name} 的内容截至 {at}。"),
     "mirror.replica.never": ("Copy {name}: not whole yet.", "副本 {name}：尚未完整。"),
     "mirror.unusual": (
         "On {day} {n} client was unusual by what it read.|On {day} {n} clients were unusual by what they read.",
         "{day} 有 {n} 个客户端的读取行为异常。",
     ),
-    "front.title": ("The front, last 24 hours", "前端，最近 24 小时"),
-    "front.requests": ("Answers", "应答"),
+    "front.title": ("Serving, last 24 hours", "对外服务，最近 24 小时"),
+    "front.requests": ("Answers", "响应数"),
     "front.sent": ("Sent", "已发送"),
     "front.failed": ("Failed (5xx)", "失败（5xx）"),
-    "front.half": ("First byte, half", "首字节（半数）"),
-    "front.most": ("First byte, 95 %", "首字节（95%）"),
-    "front.watched": ("Counted for", "统计时长："),
+    "front.half": ("First byte, median", "首字节时间（中位数）"),
+    "front.most": ("First byte, 95 %", "首字节时间（95%）"),
+    "front.watched": ("Counted for {span}.", "统计时长：{span}。"),
     "front.caches": ("Found in the cache:", "缓存命中率："),
-    "mirror.at": ("As of", "截至"),
+    "mirror.at": ("Written {at}.", "更新于 {at}。"),
     "mirror.repos": ("Repos", "仓库"),
     "mirror.bytes": ("Stored", "总量"),
     "mirror.median": ("Wait for a new version", "新版本等待时间"),
@@ -489,8 +530,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "等待时间：从上游提交到本站可读取，按最近 {n} 次发布取中位数。",
     ),
     "mirror.no-lag": ("No new version has come yet.", "尚无新版本发布记录。"),
-    "mirror.jobs": ("Tasks that keep it up to date", "同步任务"),
-    "mirror.no-jobs": ("There is no such task yet.", "尚未配置任务。"),
+    "mirror.jobs": ("Jobs that keep it up to date", "同步任务"),
+    "mirror.no-jobs": ("There is no job yet.", "尚未配置任务。"),
     "mirror.schedule": ("Schedule", "计划"),
     "mirror.by-hand": ("by hand", "手动"),
     "mirror.mirrored": ("Mirrored", "已镜像"),
@@ -518,7 +559,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "chart.nothing": ("Nothing is known yet.", "暂无记录。"),
     "chart.table": ("As a table", "以表格显示"),
     "chart.day": ("Day (UTC)", "日期（UTC）"),
-    "chart.bytes": ("Bytes", "字节"),
+    "chart.bytes": ("Bytes", "字节数"),
     "chart.downloads": ("Downloads", "下载次数"),
     "chart.clients": ("Clients", "客户端数"),
 }
@@ -533,6 +574,18 @@ def named(prefix: str, word: str) -> Markup:
     """The text of a word of ours; a word that is none is shown as it is."""
     key = f"{prefix}.{word}"
     return text(key) if key in TEXTS else escape(word)
+
+
+def told(sentence: str) -> Markup:
+    """What a rule has said, in both languages; where nobody has written the Chinese of it, in English alone."""
+    from mirror_sync.catalogue.words.details import (
+        in_chinese,  # which a run that finds nothing new does not need
+    )
+
+    chinese = in_chinese(sentence)
+    if chinese is None:
+        return Markup('<bdi lang="en">{}</bdi>').format(sentence)
+    return _SPAN.format("en", sentence) + _SPAN.format("zh", chinese)
 
 
 def span(seconds: float) -> Markup:

@@ -21,6 +21,7 @@ from mirror_sync.domain.catalogue.rows import (
     Overview,
     RepoPage,
     RepoRow,
+    ShownJob,
     ShownSnapshot,
 )
 from mirror_sync.domain.outcome.report import RepoState, RepoStatus
@@ -28,6 +29,7 @@ from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
 
 _RECENT = 12  # repos
+_ENDED = ("complete", "failed")  # how a run is told that came to its end
 _WORST = {state: number for number, state in enumerate(RepoState)}
 _UNREAD = "what is published of it cannot be read", "unread"  # with the code
 _LOST = "it is not there any more: the next run publishes it", "lost"
@@ -70,6 +72,7 @@ class View:
             row=row_of(repo, facts, lines),
             verdict=facts.verdict or next((line.reason for line in lines if line.reason), ""),
             gone=facts.gone,
+            since=facts.since,
             upstream=self.address(repo),
             asked=tuple(JobEntryView(line.job, line.revision, line.state, line.reason, line.code) for line in lines),
             snapshots=facts.snapshots,
@@ -113,7 +116,7 @@ class View:
             gaps=gaps,
             files=sum(row.files for row in published),
             bytes=sum(row.bytes for row in published),
-            jobs=tuple(replace(job.shown, succeeded=job.succeeded) for job in self.jobs(lines)),
+            jobs=tuple(self._shown(job) for job in self.jobs(lines)),
             recent=tuple(nlargest(_RECENT, published, key=_newest_last)),
             lag=_lag(lines),
             traffic=known.traffic,
@@ -126,6 +129,15 @@ class View:
             front=known.front,
         )
         return replace(found, growth=known.grow(found) if growth is None else growth)
+
+    def _shown(self, job: KnownJob) -> ShownJob:
+        """Of a run that ended, each repo says of itself whether it could be looked at; but for those of a pattern that
+        could not be listed.
+        """
+        shown = job.shown
+        unlisted = any(line.job == shown.name and not line.state.mirrored for line in self.patterns)
+        ended = shown.last_finished if shown.last_state in _ENDED and not unlisted else None
+        return replace(shown, succeeded=job.succeeded, checked=ended or job.succeeded)
 
     def address(self, repo: Repo) -> str:
         """Where upstream shows it; empty for nowhere."""

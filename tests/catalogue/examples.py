@@ -31,7 +31,8 @@ from mirror_sync.domain.catalogue.rows import (
     cut_list,
     page_key,
 )
-from mirror_sync.domain.formats.tensor_headers import Tensor, Weights
+from mirror_sync.domain.formats.tensor_headers import Tensor
+from mirror_sync.domain.formats.weights import Weights
 from mirror_sync.domain.outcome.front_counts import FrontCounts, FrontDay
 from mirror_sync.domain.repo import Kind, Repo
 
@@ -128,7 +129,7 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
     return RepoPage(
         one,
         "licence apache-2.0 is allowed by licenses.allow",
-        "404 RepoNotFound since 2026-11-02T08:00:00Z" if one.state == "gone" else "",
+        "not-found-or-private" if one.state == "gone" else "",
         f"https://huggingface.co/{one.repo}",
         (
             JobEntryView("nightly", "main", one.state, "nothing new upstream", one.code),
@@ -150,6 +151,7 @@ def repo_page(one: RepoRow, files: int = 12) -> RepoPage:
         card=ShownText("README.md", _CARD, whole=False),
         licence=ShownText("LICENSE", _LICENCE),
         weights=(WEIGHTS,) if one.kind is Kind.MODEL else (),
+        since="2026-11-02T08:00:00Z" if one.state == "gone" else "",
     )
 
 
@@ -200,7 +202,8 @@ def overview(rows: tuple[RepoRow, ...], days: int = 60) -> Overview:
             "2026-11-20T00:41:12Z",
             "failed",
             "2026-11-21T02:00:00Z",
-            succeeded=moment(1),
+            succeeded=moment(3),
+            checked=moment(1),
         ),
         ShownJob("weekly-datasets", "every 7d", 41, 41, moment(5), moment(5), "complete", None, paused=True),
         ShownJob("by-hand", "", 3, 0, None, None, "", None),

@@ -106,7 +106,7 @@ def test_what_the_address_says_wrongly_is_passed_over(reader: Reader, small: Sit
 
 def test_columns_sort_by_their_values_both_ways_and_say_so(reader: Reader, small: Site) -> None:
     reader.open(small.url)
-    rows = sorted(ROWS, key=lambda row: (row.bytes, row.repo.lower()))
+    rows = sorted((row for row in ROWS if row.bytes), key=lambda row: (row.bytes, row.repo.lower()))
     reader.find("th[data-sort=bytes] button").click()
     reader.wait(lambda: reader.names()[0] == rows[-1].repo)
     reader.find("th[data-sort=bytes] button").click()
@@ -118,7 +118,7 @@ def test_columns_sort_by_their_values_both_ways_and_say_so(reader: Reader, small
 def test_a_search_that_finds_nothing_says_so_and_can_be_cleared_there(reader: Reader, small: Site) -> None:
     reader.open(f"{small.url}#q=acme/x")
     found(reader, "0")
-    assert reader.seen("#nothing").startswith("No repo fits.")
+    assert reader.seen("#nothing").startswith("No repo matches.")
     assert not reader.find("#repos").is_displayed()
     assert reader.violations() == []
     reader.find("#nothing button").click()
@@ -135,16 +135,18 @@ def test_the_pages_of_the_list_are_named_where_there_are_several(
     assert reader.find(".pages").is_displayed() == several
 
 
-def test_a_gap_leads_to_its_repo_and_its_state_to_all_that_have_it(reader: Reader, tiny: Site) -> None:
-    reader.open(tiny.url)
+def test_of_many_gaps_the_first_are_named_and_their_state_leads_to_all_that_have_it(
+    reader: Reader, small: Site
+) -> None:
+    reader.open(small.url)
     reader.find(".facts a").click()
-    reader.wait(lambda: reader.browser.current_url == f"{tiny.url}mirror.html#gaps")
-    reader.find("#gaps summary").click()
-    reader.find("#gaps summary").click()
+    reader.wait(lambda: reader.browser.current_url == f"{small.url}mirror.html#gaps")
+    for summary in reader.all("#gaps summary"):
+        summary.click()
     reader.find("a[href='index.html#state=held']").click()
-    held = [row.repo for row in ROWS[:12] if row.state == "held"]
+    held = [row.repo for row in ROWS if row.state == "held"]
     found(reader, str(len(held)))
-    assert reader.names() == held
+    assert reader.names() == sorted(held, key=str.lower)
 
 
 def test_a_desktop_shows_all_columns(reader: Reader, tiny: Site) -> None:
@@ -154,7 +156,7 @@ def test_a_desktop_shows_all_columns(reader: Reader, tiny: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Task", "Outcome", "Next run"])]
+    ("place", "columns"), [("index.html", ["name", "state", "bytes"]), ("mirror.html", ["Job", "Outcome", "Next run"])]
 )
 def test_a_narrow_window_shows_the_columns_that_matter_and_that_there_are_more(
     reader: Reader, tiny: Site, place: str, columns: list[str]
@@ -344,7 +346,7 @@ def test_a_page_tells_how_fresh_it_is_and_what_was_made_of_it_as_the_mirror_says
     reader.wait(lambda: reader.seen("h1") == child.repo)
     reader.wait(lambda: reader.all("#family a"))
     assert reader.seen("#family a") == "acme/encoder-00000-base"
-    assert reader.seen("#family .self > .aside") == "Quantized from"
+    assert reader.seen("#family .self > .aside") == "quantized"
 
 
 def test_text_and_json_are_looked_at_where_they_stand_and_no_more_than_their_beginning(
@@ -397,11 +399,16 @@ def test_what_changed_between_two_versions_is_told_by_their_listings(reader: Rea
 
 def test_the_list_is_had_in_the_order_that_a_reader_chooses(reader: Reader, small: Site) -> None:
     reader.open(small.url)
-    for value, key in (("-downloads", "downloads"), ("-parameters", "parameters"), ("-bytes", "bytes")):
-        reader.select("#by-sort", value)
-        best = max(ROWS, key=lambda row: getattr(row, key))
-        reader.wait(partial(begins_with, reader, best.repo))
-    assert reader.browser.current_url.endswith("#sort=-bytes")
+    for column in ("downloads", "parameters", "published", "bytes"):
+        has = [row for row in ROWS if getattr(row, column)]  # what is not here has no size and no age: it comes last
+        for value, best in ((f"-{column}", max), (column, min)):
+            if value in ("downloads", "parameters"):
+                continue
+            reader.select("#by-sort", value)
+            first = best(has, key=lambda row: getattr(row, column))
+            same = [row.repo for row in has if getattr(row, column) == getattr(first, column)]
+            reader.wait(partial(begins_with, reader, min(same, key=str.lower)))
+    assert reader.browser.current_url.endswith("#sort=bytes")
     reader.find("#query").send_keys("quantized-from-nothing")
     found(reader, "0")
 

@@ -29,7 +29,7 @@ from mirror_sync.domain.work import DENIED
 from tests.catalogue.markup import read
 from tests.catalogue.shelves import Machine, Memory, line
 from tests.front.bucket import model
-from tests.weights import gguf_header, safetensors_file
+from tests.weights import filled_safetensors, gguf_header, safetensors_file
 
 PART = safetensors_file({"model.wte": ("BF16", [1000, 100]), "model.ln": ("F32", [100])})
 SPLIT = {f"model-0000{number}-of-00002.safetensors": PART for number in (1, 2)}
@@ -89,6 +89,55 @@ def test_archived_weights_and_cards_have_no_figure_and_no_words_until_they_are_b
     assert "200K parameters" in read(store.site["models/acme--net.html"]).text
 
 
+SHARDS = {
+    "model-00001-of-00002.safetensors": {"wte": ("BF16", [100, 10]), "ln": ("F32", [10])},
+    "model-00002-of-00002.safetensors": {"head": ("BF16", [10, 100])},
+}
+INDEX = "model.safetensors.index.json"
+
+
+def _index(**more: Any) -> bytes:
+    names = {tensor: file for file, tensors in SHARDS.items() for tensor in tensors}
+    return json.dumps({"metadata": {"total_size": 4040}, "weight_map": names, **more}).encode()
+
+
+def test_a_model_in_shards_is_told_as_one_with_a_list_of_its_files(store: Memory) -> None:
+    files = {name: filled_safetensors(tensors) for name, tensors in SHARDS.items()}
+    repo = model(store, "acme/net")
+    repo.publish({**files, INDEX: _index()})
+    Machine(store).publish()
+    page = read(store.site["models/acme--net.html"])
+    assert "2.01K parameters · 3 tensors" in page.text.replace("2.01K 参数", "").replace("3 个张量", "")
+    assert "2 files" in page.text
+    assert "holds other tensors" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("change", "said", "counted"),
+    [
+        ({"model-00002-of-00002.safetensors": None}, "is not here", False),
+        ({"model-00002-of-00002.safetensors": SHARDS["model-00001-of-00002.safetensors"]}, "other tensors", False),
+        ({INDEX: _index(metadata={"total_size": 5000})}, "all tensors take 5.00 kB; by the files", True),
+        ({INDEX: _index()[:-2] + b', "wte": "model-00002-of-00002.safetensors"}}'}, "names the tensor", False),
+        ({INDEX: b"nothing"}, "could not be read", True),
+    ],
+)
+def test_what_an_index_and_its_shards_do_not_agree_about_is_said(
+    store: Memory, change: dict[str, Any], said: str, counted: bool
+) -> None:
+    wanted = {**SHARDS, INDEX: _index(), **change}
+    files = {
+        name: body if isinstance(body, bytes) else filled_safetensors(body)
+        for name, body in wanted.items()
+        if body is not None
+    }
+    model(store, "acme/net").publish(files)
+    assert Machine(store).publish().unread == 0
+    page = read(store.site["models/acme--net.html"])
+    assert said in page.text
+    assert ("parameters" in page.text) is counted
+
+
 def test_a_hostile_or_missing_file_of_weights_has_no_figure_and_stops_nothing(store: Memory) -> None:
     repo = model(store, "acme/net")
     repo.publish({"model.safetensors": b"\xff" * 2000, "m-Q4_0.gguf": b"GGUF" + b"\xff" * 2000})
@@ -105,7 +154,7 @@ def test_a_hostile_or_missing_file_of_weights_has_no_figure_and_stops_nothing(st
 def test_a_gguf_says_its_types(store: Memory) -> None:
     model(store, "acme/q").publish({"m-Q4_K_M.gguf": gguf_header({"w": (12, [256, 4])}, {"name": "m"}) + b"w" * 64})
     Machine(store).publish()
-    assert "1.02K parameters, Q4_K" in read(store.site["models/acme--q.html"]).text.replace("1.02K 参数", "")
+    assert "1.02K parameters · Q4_K" in read(store.site["models/acme--q.html"]).text.replace("1.02K 参数", "")
 
 
 def test_a_card_and_a_licence_stand_in_the_page_without_their_metadata(store: Memory) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import posixpath
 import re
 import shlex
@@ -186,8 +187,9 @@ def test_only_an_address_with_https_is_a_link_to_upstream(address: str) -> None:
 
 
 def test_what_is_gone_held_or_never_published_is_said(site: Mapping[str, bytes]) -> None:
-    gone = read(pages.repo_page(replace(shown(), gone="404 RepoNotFound")))
-    assert "404 RepoNotFound" in gone.text
+    gone = read(pages.repo_page(replace(shown(), gone="disabled", since="2026-11-02T08:00:00Z")))
+    assert "Its upstream has switched it off" in gone.text
+    assert "stopped giving it 2026-11-02 08:00 UTC" in gone.text
     nothing = replace(shown(), snapshots=(), shown_commit=None, files=())
     told = read(pages.repo_page(nothing))
     assert "No file of this repo is published here." in told.text
@@ -196,16 +198,18 @@ def test_what_is_gone_held_or_never_published_is_said(site: Mapping[str, bytes])
 
 @settings(deadline=None)
 @given(branch=SPOKEN)
-def test_a_branch_is_one_word_of_the_shell_and_one_literal_of_python(branch: str) -> None:
+def test_a_branch_is_one_word_of_the_shell_and_one_literal_of_each_language(branch: str) -> None:
     page = shown()
     branched = replace(page, snapshots=(replace(page.snapshots[0], names=(branch,)),))
-    shell, python, _, modelscope = (one.at("https://m") for one in commands(branched))
+    shell, python, javascript, _, modelscope = (one.at("https://m") for one in commands(branched))
     for line in (shell, modelscope):
         assert shlex.split(line)[-2:] == ["--revision", branch]
     call = ast.parse(python).body[-1]
     assert isinstance(call, ast.Assign)
     assert isinstance(call.value, ast.Call)
     assert ast.literal_eval(call.value.keywords[0].value) == branch
+    (said,) = (line for line in javascript.split("\n") if line.startswith("  revision: "))
+    assert json.loads(said.removeprefix("  revision: ").removesuffix(",")) == branch
 
 
 @pytest.mark.parametrize(
@@ -285,7 +289,6 @@ def test_the_mirrors_page_lists_the_gaps_and_how_many_more_there_are() -> None:
     [
         ("held", "license", "licence x is in licenses.review", "Somebody has to look at its licence first"),
         ("refused", "license", "licence x is not in licenses.allow", "Its licence is not allowed here"),
-        ("refused", "disabled", "the upstream has disabled the repo", "Its upstream has switched it off"),
         ("held", "of-another-version", "x y", "Waits for a person to look at it"),
     ],
 )
@@ -382,7 +385,7 @@ def test_a_run_that_left_gaps_is_not_shown_as_complete() -> None:
 def test_the_status_page_says_when_something_was_checked_and_never_that_all_was() -> None:
     assert "has not been checked again" in pages.mirror_page(examples.EMPTY).decode()
     checked = replace(examples.EMPTY, verified="2026-11-08T15:30:00Z")
-    assert "Last checked by SHA-256" in pages.mirror_page(checked).decode()
+    assert "All files were last compared with their SHA-256" in pages.mirror_page(checked).decode()
     assert "nothing was wrong" in pages.mirror_page(checked).decode()
     assert "2 files were wrong" in pages.mirror_page(replace(checked, faults=2)).decode()
 
@@ -390,7 +393,7 @@ def test_the_status_page_says_when_something_was_checked_and_never_that_all_was(
 def test_a_page_shows_the_commands_of_those_doors_alone_that_are_open() -> None:
     page = replace(shown(), files=(ShownFile("M-Q4_K_M.gguf", 5, examples.digest("x")),))
     shut = [one.title for one in commands(page)]
-    assert shut == ["repo.shell", "repo.python", "repo.curl", "repo.llama", "repo.modelscope"]
+    assert shut == ["repo.shell", "repo.python", "repo.js", "repo.curl", "repo.llama", "repo.modelscope"]
     opened = {one.title: one.at("https://m") for one in commands(page, ("oci",))}
     assert list(opened) == [*shut, "repo.ollama", "repo.skopeo"]
     name = page.row.repo

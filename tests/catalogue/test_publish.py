@@ -20,7 +20,7 @@ from mirror_sync.domain.policy.gone import PRIVATE
 from mirror_sync.domain.repo import Kind, Repo
 from tests.catalogue.examples import front_day
 from tests.catalogue.markup import read
-from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, line, status
+from tests.catalogue.shelves import ALWAYS, Machine, Memory, filled, job, line, status
 from tests.formats import back_to_format_1
 from tests.front.bucket import model
 
@@ -425,3 +425,19 @@ def test_another_name_of_who_signs_is_told_on_pages_that_are_there(store: Memory
     machine.principal = "after"
     machine.publish()
     assert " -I after " in store.site["models/acme--proved.html"].decode()
+
+
+def test_a_run_that_ended_has_looked_at_each_repo_that_does_not_say_otherwise(store: Memory) -> None:
+    """Unless a pattern of the job could not be listed: what it stands for was looked at by nobody."""
+    filled(store, 2)
+    ended = replace(job("all").shown, last_state="failed", last_finished="2026-11-20T07:45:00Z")
+    jobs = (replace(job("all"), shown=ended),)
+    lines = (line("acme/m0"), line("acme/m1", RepoState.FAILED, code="unreachable"))
+    machine = Machine(store, jobs=jobs, lines=lines)
+    machine.publish()
+    assert b'data-checked="2026-11-20T07:45:00Z"' in store.site["mirror.html"]
+    assert b'data-jobs="[&#34;all&#34;]"' in store.site["models/acme--m0.html"]
+    assert b'data-jobs="[]"' in store.site["models/acme--m1.html"]
+    machine.lines = (*lines, line("other/*", RepoState.FAILED, code="unreachable"))
+    machine.publish()
+    assert b'data-checked="2026-11-20T07:30:00Z"' in store.site["mirror.html"]  # of the last complete run

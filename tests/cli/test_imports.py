@@ -41,9 +41,9 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 151, 470),
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 192, 540),
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 273, 610),
-    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 308, 670),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 309, 670),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 321, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 324, 690)
 
 
 @pytest.fixture

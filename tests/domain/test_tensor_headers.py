@@ -16,10 +16,9 @@ from mirror_sync.domain.formats.tensor_headers import (
     MOST_BYTES,
     Tensor,
     TensorFile,
-    joined,
-    main_weights,
     tensors_of,
 )
+from mirror_sync.domain.formats.weights import joined, main_weights
 from tests.weights import gguf_header, safetensors_file
 
 NAMED = {"wte": ("BF16", [50_257, 768]), "ln.weight": ("F32", [768]), "scalar": ("I64", [])}

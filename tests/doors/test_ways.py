@@ -6,6 +6,7 @@ Ollama is in no registry of packages: its stand-in asks as it does. All others a
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.clients.environments import ROOT, environment
+from tests.clients.suite.__main__ import node_folder
 from tests.front.bucket import Published
 from tests.front.mirrors import by_either
 from tests.front.test_ollama import MODELS, gguf
@@ -58,6 +60,9 @@ class Place:
         """A way as a person's shell, or their Python, runs it, in `home`."""
         words = [str(environment("hub-2") / "bin/python"), "-c"] if way.title == "repo.python" else ["bash", "-ec"]
         command = way.at(self.url)
+        if way.title == "repo.js":
+            (home / "node_modules").symlink_to(node_folder("hub-js") / "node_modules")
+            command = f"node --input-type=module -e {shlex.quote(command)}"
         if way.title == "repo.skopeo":
             command = command.replace("skopeo copy", "skopeo copy --src-tls-verify=false")  # a mirror has TLS
         if way.title == "repo.podman":
@@ -120,7 +125,7 @@ def test_a_command_of_a_page_gets_what_it_says(place: Place, what: str, title: s
     with tempfile.TemporaryDirectory(prefix="w") as folder:  # a short one: podman wants that
         place.run(way, home=Path(folder))
         got = {path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
-    one = {"repo.curl": "README.md" if what == "a dataset" else "config.json"}
+    one = dict.fromkeys(("repo.curl", "repo.js"), "README.md" if what == "a dataset" else "config.json")
     one |= {"repo.python": "data.csv"} if what == "a dataset" else {}  # load_dataset wants no card
     one |= {"repo.llama": "Tiny-Q4_K_M.gguf", "repo.ollama": "Tiny-Q4_K_M.gguf"}
     assert {WHOLE[what][one[title]]} if title in one else set(WHOLE[what].values()) <= got

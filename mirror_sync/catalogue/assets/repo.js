@@ -31,7 +31,7 @@ const tellFresh = async () => {
   const jobs = new Set(JSON.parse(place.dataset.jobs));
   const times = [...mirror.querySelectorAll("tr[data-job]")]
     .filter((row) => jobs.has(row.dataset.job))
-    .map((row) => row.dataset.succeeded);
+    .map((row) => row.dataset.checked);
   const tell = (name, at) => {
     for (const slot of find(name).querySelectorAll(".at")) { // one for each language
       const time = make("time");
@@ -42,7 +42,7 @@ const tellFresh = async () => {
   };
   if (times.length) tell("checked", times.sort().at(-1));
   const verified = mirror.getElementById("verified");
-  if (verified?.dataset.faults === "0") tell("proved", verified.querySelector("time").dateTime);
+  if (verified?.dataset.faults === "0") tell("proved", verified.dataset.at);
   document.dispatchEvent(new Event("shown"));
 };
 

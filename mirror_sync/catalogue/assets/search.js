@@ -84,6 +84,8 @@ const fits = (row, want) => {
 const compare = (one, other) => {
   const key = (row) => (order.column === "licences" ? row.licences.join(" ") : row[order.column]);
   const [left, right] = [key(one), key(other)];
+  const lacks = (value) => value === "" || value === 0; // what is not here has no size and no age: it comes last
+  if (lacks(left) !== lacks(right)) return lacks(left) ? 1 : -1;
   const turn = order.descending ? -1 : 1;
   return left < right ? -turn : left > right ? turn : one.name < other.name ? -1 : one.name > other.name ? 1 : 0;
 };

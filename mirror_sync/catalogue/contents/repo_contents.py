@@ -22,7 +22,8 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.formats.class_list import CLASSES, ClassList
 from mirror_sync.domain.formats.file_class import RUNNING, Classified, FileClass, by_name, may_run
 from mirror_sync.domain.formats.ranges import Unclear
-from mirror_sync.domain.formats.tensor_headers import TensorFile, Weights, is_weights, joined, tensors_of
+from mirror_sync.domain.formats.tensor_headers import TensorFile, is_weights, tensors_of
+from mirror_sync.domain.formats.weights import LONGEST_INDEX, ShardIndex, Weights, index_of, is_index, joined
 from mirror_sync.errors import BlobFrozen, DocumentError, KeyMissing, StoreError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import MAX_DOCUMENT, Store, read_beginning, read_document
@@ -34,7 +35,8 @@ _LICENCE_BYTES = 48 * 1024  # of a licence's text that are shown
 _LONGEST_TEXT = 4 * 1024 * 1024  # bytes of a file that is read for its beginning
 _MOST_HEADERS = 256  # of a repo, whose files of weights are read
 _KEPT = 1024 * 1024  # bytes of documents that a thread keeps
-_HEADER = "1"  # of what is remembered of one
+_MOST_INDEXES = 16  # of a repo, that say what is in which shard
+_HEADER = "2"  # of what is remembered of one
 _AT_ONCE = threading.BoundedSemaphore(2)  # headers that are in memory: a hostile one takes some 80 MB
 
 
@@ -97,7 +99,7 @@ class RepoContents:
         """The models among its first files."""
         listed = (file for at in range(len(self._root.shards)) for file in self._shard(at))
         files = [ShownFile(file.path, file.size, file.sha256) for file in islice(listed, FILES_SHOWN)]
-        return weights_of(self._store, self._read_cache, files)
+        return weights_of(self._store, self._read_cache, files, of=self._root.files)
 
     def _text_file(self, names: Sequence[str]) -> ContentFile:
         for name in names:
@@ -116,10 +118,34 @@ class RepoContents:
         return self._shards[at]
 
 
-def weights_of(store: Store, read_cache: ReadCache, files: Iterable[ShownFile]) -> tuple[Weights, ...]:
-    """The models that files of weights make, by their headers."""
-    named = [file for file in files if is_weights(file.path)]
-    return joined((file.path, _header(store, read_cache, file)) for file in named[:_MOST_HEADERS])
+def weights_of(store: Store, read_cache: ReadCache, files: Iterable[ShownFile], *, of: int) -> tuple[Weights, ...]:
+    """The models that files of weights make, by their headers and what is said of shards; the repo has `of` files."""
+    shown = list(files)
+    named = [file for file in shown if is_weights(file.path)]
+    told = [file for file in shown if is_index(file.path)]
+    indexes = [(file.path, _index(store, read_cache, file)) for file in told[:_MOST_INDEXES]]
+    headers = [(file.path, _header(store, read_cache, file)) for file in named[:_MOST_HEADERS]]
+    headers += [(file.path, None) for file in named[_MOST_HEADERS:]]
+    return joined(headers, indexes, all_seen=len(shown) >= of)
+
+
+def _index(store: Store, read_cache: ReadCache, file: ShownFile) -> ShardIndex | None:
+    """None for one that is no index, is not there, holds other bytes than it should, or is archived, for now."""
+    name = f"blob:{file.sha256}#shards"
+    with suppress(StoreError, ValueError, TypeError):
+        kept = read_cache.recall(name, _HEADER)
+        if kept is not None:
+            return ShardIndex.decode(kept) if kept else None
+    try:
+        with _AT_ONCE:
+            found = index_of(read_document(store, Sha256(file.sha256), LONGEST_INDEX))
+    except Unclear:
+        found = None
+    except (KeyMissing, BlobFrozen, DocumentError):
+        return None
+    with suppress(StoreError):
+        read_cache.remember(name, _HEADER, b"" if found is None else found.encode())
+    return found
 
 
 def _header(store: Store, read_cache: ReadCache, file: ShownFile) -> TensorFile | None:

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.content.selection import LeftOut
-from mirror_sync.domain.formats.tensor_headers import Weights
+from mirror_sync.domain.formats.weights import Weights
 from mirror_sync.domain.outcome.front_counts import FrontDay
 from mirror_sync.domain.outcome.replicas import ReplicaStatus
 from mirror_sync.domain.repo import Kind, Repo
@@ -150,7 +150,8 @@ class RepoPage:
     """A repo's own page. `files` are the first of the newest snapshot of `main`, or of the newest there is.
 
     `shown_commit` names that snapshot; `listings` are the digests of its shards, which hold all files. `verdict` is why
-    its licence allows it; `gone` says why upstream no longer gives it, empty while it does. `upstream` is its address.
+    its licence allows it; `gone` says by a code why upstream no longer gives it, empty while it does, and `since` when.
+    `upstream` is its address.
     `unread` says that what is published of it cannot be read, and is left out. `left` is what patterns leave out of the
     shown commit: None where its `patterns` leave something out and nobody knows how much. `classes` is the digest of
     what an inspection found, empty where nobody looked: then names alone tell which files run code. `running` is how
@@ -184,13 +185,15 @@ class RepoPage:
     card: ShownText = ShownText()
     licence: ShownText = ShownText()
     weights: tuple[Weights, ...] = ()
+    since: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownJob:
     """A job as it stands after a run. `schedule` as jobs.yaml writes it; `last_state` is a word of the history.
 
-    `succeeded`: when it last came to its end with nothing left undone.
+    `succeeded`: when it last came to its end with nothing left undone. `checked`: when it last came to its end, and had
+    asked the upstream about each repo of which it does not say otherwise; of what is shown, not of what is kept.
     """
 
     name: str
@@ -203,6 +206,7 @@ class ShownJob:
     next_run: str | None
     paused: bool = False
     succeeded: str | None = None
+    checked: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,11 @@ from mirror_sync.domain.repo import Kind, Repo
 
 _MAIN = "main"
 _TELLING = ("config.json", "README.md")  # what a person would look at first
+_JAVASCRIPT = """import { writeFile } from "node:fs/promises"
+import { downloadFile } from "@huggingface/hub"
+
+const file = await downloadFile({
+  hubUrl: \""""
 _LOADERS = {
     "": ("transformers", "AutoModel"),
     "transformers": ("transformers", "AutoModel"),
@@ -90,6 +95,8 @@ def _hub(wanted: WantedCommit) -> Iterator[DoorCommand]:
     yield DoorCommand("repo.python", 'import os\nos.environ["HF_ENDPOINT"] = "', f'"\n\n{_loading(wanted)}')
     if wanted.paths:
         path = next((name for name in _TELLING if name in wanted.paths), wanted.paths[0])
+        if wanted.repo.kind is not Kind.KERNEL:  # which @huggingface/hub does not know
+            yield DoorCommand("repo.js", _JAVASCRIPT, f'",\n{_in_javascript(wanted, path)}')
         yield DoorCommand("repo.curl", "curl -fLO ", f"/{wanted.files_at}{_in_url(path)}")
     if _is_gguf(wanted):
         yield DoorCommand("repo.llama", "HF_ENDPOINT=", f" llama-server -hf {shlex.quote(wanted.repo.id)}")
@@ -111,6 +118,18 @@ def _loading(wanted: WantedCommit) -> str:
         package, loader = _LOADERS[library]
         return f"from {package} import {loader}\nmodel = {loader}.from_pretrained({name}{at})"
     return f"from huggingface_hub import snapshot_download\nfolder = snapshot_download({name}{at})"
+
+
+def _in_javascript(wanted: WantedCommit, path: str) -> str:
+    """Node 18 or newer, or a bundler. The file is named by its last part."""
+    name = _literal(wanted.repo.id)
+    repo = name if wanted.repo.kind is Kind.MODEL else f'{{ type: "{wanted.repo.kind}", name: {name} }}'
+    at = f"  revision: {_literal(wanted.revision)},\n" if wanted.revision else ""
+    saved = _literal(path.rpartition("/")[2])
+    return (
+        f"  repo: {repo},\n{at}  path: {_literal(path)},\n}})\n"
+        f"await writeFile({saved}, new Uint8Array(await file.arrayBuffer()))"
+    )
 
 
 def _modelscope(wanted: WantedCommit) -> Iterator[DoorCommand]:

@@ -11,8 +11,9 @@ import json
 import re
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
 from typing import Any
 
@@ -31,9 +32,7 @@ _LONGEST_NAME = 512  # bytes
 _NAME_SHOWN = 120  # characters
 _DTYPE = re.compile(r"[A-Z][A-Z0-9_]{0,15}", re.ASCII)
 _CHUNK = 512 * 1024
-_SPLIT = re.compile(r"(?P<stem>.+)-[0-9]{5}-of-(?P<count>[0-9]{5})", re.IGNORECASE)
 _SAFETENSORS, _GGUF = ".safetensors", ".gguf"
-_MAIN = ("model", "adapter_model", "diffusion_pytorch_model")  # as libraries call what they load first
 # The widths of values by their GGUF type; 8 is a text, 9 a list.
 _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _TEXT, _LIST = 8, 9
@@ -84,48 +83,40 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class TensorFile:
-    """A file of weights: how many tensors and elements, elements by type, the most first, and its first tensors."""
+    """A file of weights: how many tensors and elements, elements by type, the most first, and its first tensors.
+
+    `names` is the sum of the numbers of their names, `size` the bytes that they take, 0 where the format does not say.
+    """
 
     tensors: int = 0
     parameters: int = 0
     dtypes: tuple[tuple[str, int], ...] = ()
     first: tuple[Tensor, ...] = ()
+    names: int = 0
+    size: int = 0
 
     def encode(self) -> bytes:
         """As JSON, for `decode`."""
         first = [[one.name, one.dtype, one.shape] for one in self.first]
-        return json.dumps([self.tensors, self.parameters, self.dtypes, first]).encode()
+        return json.dumps([self.tensors, self.parameters, self.dtypes, first, self.names, self.size]).encode()
 
     @classmethod
     def decode(cls, body: bytes) -> TensorFile:
         """ValueError, TypeError for anything else."""
-        tensors, parameters, dtypes, first = json.loads(body)
+        tensors, parameters, dtypes, first, names, size = json.loads(body)
         return cls(
             int(tensors),
             int(parameters),
             tuple((str(dtype), int(count)) for dtype, count in dtypes),
             tuple(Tensor(str(name), str(dtype), tuple(map(int, shape))) for name, dtype, shape in first),
+            int(names),
+            int(size),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """One model: a file, or the parts of one that is split. `files` were read of `parts`; `name` is its path without
-    the numbers of a part.
-    """
-
-    name: str
-    parts: int
-    files: int
-    tensors: int
-    parameters: int
-    dtypes: tuple[tuple[str, int], ...]
-    first: tuple[Tensor, ...]
-
-    @property
-    def whole(self) -> bool:
-        """Whether all its parts are counted."""
-        return self.files == self.parts
+def name_number(name: str) -> int:
+    """A number for the name of a tensor. Sums of them tell sets of names apart, in whatever order these come."""
+    return int.from_bytes(sha256(name.encode(errors="replace")).digest()[:12], "big")
 
 
 def is_weights(path: str) -> bool:
@@ -144,60 +135,32 @@ def tensors_of(path: str, size: int, read: Read) -> TensorFile:
         raise Unclear(f"no header of tensors: {short(str(error), 120)}") from error
 
 
-def joined(files: Iterable[tuple[str, TensorFile | None]]) -> tuple[Weights, ...]:
-    """The models that files make, that which a library would load first at the head; None: it could not be read."""
-    groups: dict[tuple[str, int], list[TensorFile | None]] = {}
-    for path, known in sorted(files, key=lambda one: one[0]):
-        stem, _, suffix = path.rpartition(".")
-        split = _SPLIT.fullmatch(stem)
-        name, parts = (f"{split['stem']}.{suffix}", int(split["count"])) if split else (path, 1)
-        groups.setdefault((name, parts), []).append(known)
-    found = [_weights(name, parts, known) for (name, parts), known in groups.items()]
-    return tuple(sorted(found, key=_rank))
+@dataclass(frozen=True, slots=True)
+class _FoundTensor:
+    """A tensor of a header: its whole name, the bytes that it takes, and what is shown of it."""
+
+    name: str
+    size: int
+    shown: Tensor
 
 
-def main_weights(found: Sequence[Weights]) -> Weights | None:
-    """Those that stand for the repo; None where they are not known whole."""
-    return found[0] if found and found[0].whole else None
-
-
-def _weights(name: str, parts: int, known: Sequence[TensorFile | None]) -> Weights:
-    read = [one for one in known if one is not None]
-    dtypes: Counter[str] = Counter()
-    for one in read:
-        dtypes.update(dict(one.dtypes))
-    first = tuple(tensor for one in read for tensor in one.first)[:FIRST_SHOWN]
-    sums = sum(one.tensors for one in read), sum(one.parameters for one in read)
-    return Weights(name, parts, len(read), *sums, tuple(dtypes.most_common()), first)
-
-
-def _rank(one: Weights) -> tuple[int, int, int, str]:
-    folder, _, file = one.name.rpartition("/")
-    stem = file.rpartition(".")[0]
-    return (
-        folder.count("/") + bool(folder),
-        _MAIN.index(stem) if stem in _MAIN else len(_MAIN),
-        -one.parameters,
-        one.name,
-    )
-
-
-def _summed(found: Iterable[Tensor]) -> TensorFile:
+def _summed(found: Iterable[_FoundTensor]) -> TensorFile:
     dtypes: Counter[str] = Counter()
     first: list[Tensor] = []
-    count = total = 0
+    count = total = names = size = 0
     for one in found:
-        size = prod(one.shape)
-        count, total = count + 1, total + size
+        elements = prod(one.shown.shape)
+        count, total, size = count + 1, total + elements, size + one.size
+        names += name_number(one.name)
         if count > _MOST_TENSORS or total > _MOST_PARAMETERS:
             raise Unclear("more tensors than a file may have")
-        dtypes[one.dtype] += size
+        dtypes[one.shown.dtype] += elements
         if len(first) < FIRST_SHOWN:
-            first.append(one)
-    return TensorFile(count, total, tuple(dtypes.most_common(20)), tuple(first))
+            first.append(one.shown)
+    return TensorFile(count, total, tuple(dtypes.most_common(20)), tuple(first), names, size)
 
 
-def _safetensors(ranges: Ranges) -> Iterator[Tensor]:
+def _safetensors(ranges: Ranges) -> Iterator[_FoundTensor]:
     (length,) = struct.unpack("<Q", ranges.head()[:8])
     if not length <= min(_LONGEST_HEADER, ranges.size - 8):
         raise Unclear(f"a header of {length} bytes")
@@ -212,7 +175,7 @@ def _safetensors(ranges: Ranges) -> Iterator[Tensor]:
             begin, end = said["data_offsets"]
             if not 0 <= _whole(begin) <= _whole(end) <= ranges.size - 8 - length:
                 raise Unclear("a tensor that lies outside")
-            yield _tensor(name, said["dtype"], said["shape"])
+            yield _FoundTensor(name, end - begin, _tensor(name, said["dtype"], said["shape"]))
 
 
 def _tensor(name: str, dtype: Any, shape: Any) -> Tensor:
@@ -267,7 +230,7 @@ class _Cursor:
             self._kept, self._kept_at = self._ranges.at(self._at, max(wanted, length)), self._at
 
 
-def _gguf(ranges: Ranges) -> Iterator[Tensor]:
+def _gguf(ranges: Ranges) -> Iterator[_FoundTensor]:
     cursor = _Cursor(ranges)
     if ranges.head(4) != b"GGUF":
         raise Unclear("no GGUF")
@@ -289,7 +252,7 @@ def _gguf(ranges: Ranges) -> Iterator[Tensor]:
         kind, offset = cursor.take("<I"), cursor.take("<Q")
         if offset > ranges.size:
             raise Unclear("a tensor that lies outside")
-        yield Tensor(_shown(name), _GGML.get(kind) or f"TYPE_{min(kind, 9999)}", shape)
+        yield _FoundTensor(name, 0, Tensor(_shown(name), _GGML.get(kind) or f"TYPE_{min(kind, 9999)}", shape))
 
 
 def _skip_value(cursor: _Cursor, kind: int, most: int) -> int:

@@ -24,7 +24,7 @@ from enum import StrEnum
 
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.policy.decisions import Decision, DecisionOutcome, Matter, RuleKey
-from mirror_sync.domain.policy.gone import PRIVATE
+from mirror_sync.domain.policy.gone import DISABLED, PRIVATE
 from mirror_sync.domain.policy.rules import Candidate, Outcome, Verdict
 from mirror_sync.domain.policy.terms import OTHER, Terms
 from mirror_sync.domain.repo import Repo, RepoPattern
@@ -109,7 +109,7 @@ class LicensePolicy:
 
     def _judge_licenses(self, terms: Terms, *, whole: bool) -> Verdict:
         if terms.disabled:
-            return _verdict(Outcome.REFUSED, "the upstream has disabled the repo")
+            return _verdict(Outcome.REFUSED, "the upstream has disabled the repo", DISABLED)
         if terms.unread:
             return _verdict(Outcome.HELD, f"the licence could not be read: {terms.unread}{_APPROVE}", UNREAD)
         return self._judge_stated(terms, whole=whole) if terms.licenses else self._judge_missing()

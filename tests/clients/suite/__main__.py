@@ -39,6 +39,7 @@ HERE = Path(__file__).parent
 PAGE, DOORS_PAGE = ROOT / "docs/lab/clients.md", ROOT / "docs/lab/doors.md"
 _PATIENCE = 300
 NODE = {
+    "hub-js": ("@huggingface/hub@2.17.5",),
     "node": ("@huggingface/hub@2.17.5", "@huggingface/transformers@4.3.2", "@huggingface/gguf@0.4.6"),
     "webtorrent": ("webtorrent@3.0.21",),
 }
