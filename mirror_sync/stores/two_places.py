@@ -12,6 +12,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from mirror_sync.domain.content.keys import BLOBS, blob_of
 from mirror_sync.domain.digest import Sha256
@@ -108,6 +109,17 @@ class TwoPlaces(WrappedStore):
         if not told:
             self.store.put(BEGUN, _MARK, Sha256.of(_MARK))
 
+    def cold_now(self) -> float:
+        try:
+            self._cold.touch(MARK)
+        except KeyMissing:
+            self._expect_cold()
+            return float("-inf")
+        found = self._cold.stat(MARK)
+        if found is None:
+            raise _not_mounted()
+        return found.modified
+
     def placed(self) -> Iterator[Placed]:
         return (one for one in self._placed(BLOBS) if blob_of(one.stat.key) is not None)
 
@@ -136,7 +148,8 @@ class TwoPlaces(WrappedStore):
         found = self._cold.stat(key)
         if found is None:
             self._expect_cold(_SURE)
-        return found
+            return None
+        return replace(found, cold=True)
 
     def _expect_cold(self, sure: float = 0.0) -> None:
         """Before it is believed that something is not there: StoreUnavailable where blobs went to another place than
@@ -167,7 +180,7 @@ class TwoPlaces(WrappedStore):
         for stat in self._cold.list(prefix if prefix.startswith(BLOBS) else BLOBS):
             digest = blob_of(stat.key)
             if digest is not None and bytes.fromhex(digest) not in seen:
-                yield Placed(stat, cold=True)
+                yield Placed(replace(stat, cold=True), cold=True)
 
 
 def _not_mounted() -> StoreUnavailable:

@@ -324,6 +324,7 @@ def test_buckets_are_two_places_too_and_large_files_go_in_parts(tmp_path: Path, 
         "acme/c": ("archived", 2),
     }
     assert list(dangling(shelves.store())) == []
+    shelves.site.prune()
     with shelves.site.program() as program:
         assert program.verify(BY_DAEMON).ok
     shelves.reads = replace(shelves.reads, read={C: shelves.now})
