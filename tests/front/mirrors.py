@@ -147,6 +147,7 @@ def by_serve(
     torrents: TorrentOptions = PLAIN_TORRENTS,
     desk: DeskOptions | None = None,
     replicas: tuple[ReplicaFront, ...] = (),
+    restores: bool = False,
 ) -> Iterator[Mirror]:
     options = ServeOptions(
         public_url,
@@ -162,6 +163,7 @@ def by_serve(
         torrents=torrents,
         desk=desk,
         replicas=replicas,
+        restores=restores,
     )
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
@@ -182,6 +184,8 @@ def by_nginx(
         if "images" in options.doors and options.layers is None:
             told = {"site": options.site, "by_digest": options.by_digest, "cors": options.cors, "doors": options.doors}
             shown = {"access": options.access, "tokens": options.tokens, "public_url": options.public_url}
+            tiers = options.target.tiers
+            shown |= {"desk": options.desk, "restores": tiers is not None and tiers.restores}
             joins = beside.enter_context(by_serve(store, **told, **shown))  # type: ignore[arg-type]
             options = replace(options, layers=joins.url)
         configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))

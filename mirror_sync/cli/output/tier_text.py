@@ -32,6 +32,9 @@ def tier_text(tiers: Mapping[str, Any], *, dry_run: bool = False) -> str:
     said = f"target {name} {holds} {warm} warm and {cold} cold"
     waiting = sum(one["waiting"] for one in tiers["repos"])
     said += f", of which {counted(waiting, 'file')} asked for, to come within hours" if waiting else ""
+    if tiers["later"]:
+        said += f"; {counted(tiers['later'], 'repo')} more, read since, may come back with the next pass"
+        said += " (tiers.warm_back_most)"
     if tiers["unsure"]:
         said += f"; nothing goes cold by itself, since it is not known what is read: {plain(tiers['unsure'])}"
     return f"{said}."

@@ -13,7 +13,7 @@ from mirror_sync.config.keys.keep_entry import LEAST_UNREAD, USUAL_QUIET, Quiet
 from mirror_sync.config.keys.values import scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.job.keep import Keep
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Tiers
+from mirror_sync.domain.job.targets import USUAL_WARM_BACK, DirectoryTarget, S3Target, Tiers
 
 
 class PrunedKeys(Keys):
@@ -158,6 +158,12 @@ class TiersEntry(Keys):
         description="on-demand: what is read again comes back by itself; by-hand: by mirror-sync thaw alone.",
         examples=["on-demand"],
     )
+    warm_back_most: int = Field(
+        default=USUAL_WARM_BACK,
+        ge=1,
+        description="So many repos come back in one pass, and a day for readers who wait; for one of them a tenth.",
+        examples=[500],
+    )
     logs: tuple[scalars.FilePath, ...] = Field(
         default=(),
         description="The logs of all fronts that read it, one pattern for each front; left out, those of keep.",
@@ -175,4 +181,5 @@ class TiersEntry(Keys):
             self.cold.storage_class or "",
             self.quiet if keep is None else keep.quiet,
             self.warm_back == "on-demand",
+            self.warm_back_most,
         )
