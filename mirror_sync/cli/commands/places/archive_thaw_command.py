@@ -51,6 +51,8 @@ def archive(
         else:
             name = _tiered(mirror.settings, target)
             reports = (mirror.tiers.archive(name, repo_of(repo), dry_run=dry_run),)
+            if not dry_run:
+                _say_whose_note(invocation, mirror.settings)
     if as_json:
         invocation.print_json([asdict(report) for report in reports])
     else:
@@ -73,10 +75,16 @@ def thaw(
 
     with invocation.mirror("bringing files back") as mirror:
         moved = mirror.tiers.thaw(_tiered(mirror.settings, target), repo_of(repo))
+        _say_whose_note(invocation, mirror.settings)
     if as_json:
         invocation.print_json(asdict(moved))
     else:
         invocation.print(thawed_text(moved))
+
+
+def _say_whose_note(invocation: Invocation, settings: Settings) -> None:
+    if settings.ha is not None:
+        invocation.say("noted on this machine alone: a daemon that leads elsewhere does not know it; say it there, too")
 
 
 def _tiered(settings: Settings, target: str | None) -> str:
