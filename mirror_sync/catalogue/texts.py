@@ -126,7 +126,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "长期无人读取，为腾出空间已移出；有人请求时会恢复",
     ),
     "reason.second-hand": (
-        "Its upstream did not answer, and what others say is checked again soon",
+        "Its upstream did not answer, and what others say is asked again soon",
         "上游未应答，其他来源的信息稍后将再次核对",
     ),
     "reason.stale-endpoint": ("What answered has an older version than the one here", "应答的来源版本比本站更旧"),
@@ -356,7 +356,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "close": ("Close", "关闭"),
     "fresh.checked": ("Compared with its upstream {at}.", "与上游核对：{at}。"),
     "fresh.verified": (
-        "Every file of this mirror was last checked by it against its SHA-256 {at}: nothing was wrong.",
+        "Every file of this mirror was last verified by it against its SHA-256 {at}: nothing was wrong.",
         "本站上次按 SHA-256 校验全部文件：{at}，未发现错误。",
     ),
     "fresh.more": ("State of the mirror", "镜像运行状况"),
@@ -454,11 +454,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "gaps.title": ("What is not here yet, and why", "尚未收录的内容及原因"),
     "gaps.more": ("And {n} more.", "另有 {n} 项。"),
     "gaps.find": ("All of this state in the catalogue", "在目录中查看此状态的全部仓库"),
-    "mirror.verified": ("Last checked by SHA-256", "上次按 SHA-256 校验："),
+    "mirror.verified": ("Last verified by SHA-256", "上次按 SHA-256 校验："),
     "mirror.whole": ("nothing was wrong.", "未发现错误。"),
     "mirror.faults": ("{n} file was wrong.|{n} files were wrong.", "{n} 个文件有误。"),
     "mirror.unverified": (
-        "What is stored has not been checked again since it was published.",
+        "What is stored has not been verified again since it was published.",
         "发布后尚未重新校验过。",
     ),
     "mirror.pruned": ("Old versions last removed", "上次清理旧版本："),

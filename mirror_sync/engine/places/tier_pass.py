@@ -303,7 +303,7 @@ class TierPass:
         except Interrupted:
             raise
         except MirrorError as error:
-            ended = f"not moved to its end: {error}"
+            ended = f"not done to its end: {error}"
         faults = (*self._faults[:_SHOWN], *([f"and {more} more"] if (more := len(self._faults) - _SHOWN) > 0 else ()))
         told = TierReport(self._target.name, self._warm, self._cold, tuple(repos), self._cooling.unsure)
         return replace(told, faults=(*faults, *filter(None, (ended,))), dry_run=dry_run)
