@@ -29,6 +29,7 @@ from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Store
+from tests import waiting
 from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
@@ -37,7 +38,7 @@ DOORS = frozenset({"oci", "images", "s3", "torrents"})  # as where front opens a
 PUBLISHERS = frozenset({"vouched"})  # of kernels
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 REPLICAS = (ReplicaFront("far", "https://far.example.org/hub"), ReplicaFront("near", "http://near.example.org:8080"))
-PATIENCE = 60  # seconds after which a change that never shows is a failure
+PATIENCE = waiting.PATIENCE  # seconds after which a change that never shows is a failure
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Mirror:
     ) -> Reply:
         """One request on a connection of its own; `target` goes over the wire as it is."""
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         try:
             connection.request(method, target, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()

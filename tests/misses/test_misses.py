@@ -40,7 +40,7 @@ from tests.front.mirrors import Mirror, Reply
 from tests.misses.world import BIG, Desk, World, desk_of, front_of
 from tests.servers.ports import free_port
 from tests.standin import Hub
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 def shape(reply: Reply, name: str) -> tuple[object, ...]:
@@ -218,7 +218,7 @@ def test_a_repo_is_brought_back_by_one_at_a_time_however_long_that_takes(fetchin
     class Slow(_Asked):
         def thaw(self, target: str, repo: Repo) -> MovedRepo:
             begun.append(repo)
-            assert go.wait(30)
+            assert go.wait(PATIENCE)
             return MovedRepo(str(repo), Move.THAWED, 1, 1, "")
 
     settings, now = fetching[0].settings, [0.0]
@@ -315,7 +315,7 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
     class Hanging(_Asked):
         def is_taken_down(self, target: str, repo: Repo) -> bool:
             reached.release()
-            return not hangs.wait(60)
+            return not hangs.wait(PATIENCE)
 
     desk = MissDesk(lambda target, repo: (), Metrics().misses)
     desk.take(fetching[0].settings, Hanging())
@@ -332,7 +332,7 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
         waiting = list[Future[int]]()
         for number in range(24):  # one by one: an upstream is asked by no more than a few at once
             waiting.append(pool.submit(asks, number))
-            assert reached.acquire(timeout=60)
+            assert reached.acquire(timeout=PATIENCE)
         assert asks(99) == 503
         assert daemon.get("/metrics").body == b"told"
         hangs.set()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import BlobFrozen
 from mirror_sync.ports.store import read_all
 from tests.places.site import Died, Site, dangling
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
@@ -196,10 +196,10 @@ def test_the_daemon_copies_a_take_down_of_which_the_feed_does_not_tell(site: Sit
         copying.replicas.keep()
         try:
             copying.replicas.changed("main", sure=True)
-            end = time.monotonic() + 60
-            while site.published(site.far(), "acme/two").tombstone is None:
-                assert time.monotonic() < end, "it is given by the replica still"
-                time.sleep(0.05)
+            until(
+                lambda: site.published(site.far(), "acme/two").tombstone is not None,
+                lambda: "it is given by the replica still",
+            )
         finally:
             copying.replicas.end()
 
