@@ -67,8 +67,8 @@ def test_where_two_daemons_are_it_is_said_that_only_this_machine_knows_what_was_
     for words in (("archive", "acme/a"), ("thaw", "acme/a")):
         told = shelf(*words)
         assert (told.code, said in " ".join(told.err.split())) == (0, True), told
-    for words in (("archive", "acme/a", "--dry-run"), ("archive", "--all-due")):
-        assert said not in " ".join(shelf(*words).err.split())
+    for others in (("archive", "acme/a", "--dry-run"), ("archive", "--all-due")):
+        assert said not in " ".join(shelf(*others).err.split())
 
 
 def test_what_cannot_be_meant_is_one_line_with_what_would_be_right(empty: Program) -> None:

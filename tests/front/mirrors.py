@@ -186,8 +186,8 @@ def by_nginx(
             told = {"site": options.site, "by_digest": options.by_digest, "cors": options.cors, "doors": options.doors}
             shown = {"access": options.access, "tokens": options.tokens, "public_url": options.public_url}
             tiers = options.target.tiers
-            shown |= {"desk": options.desk, "restores": tiers is not None and tiers.restores}
-            joins = beside.enter_context(by_serve(store, **told, **shown))  # type: ignore[arg-type]
+            cold = {"desk": options.desk, "restores": tiers is not None and tiers.restores}
+            joins = beside.enter_context(by_serve(store, **told, **shown, **cold))  # type: ignore[arg-type]
             options = replace(options, layers=joins.url)
         configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))
         if change is not None:
