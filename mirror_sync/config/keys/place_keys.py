@@ -171,6 +171,12 @@ class TiersEntry(Keys):
     )
     quiet: Quiet = USUAL_QUIET
 
+    @model_validator(mode="after")
+    def _bounded_where_it_comes_back(self) -> Self:
+        if self.warm_back == "by-hand" and "warm_back_most" in self.model_fields_set:
+            raise ValueError("warm_back_most bounds what comes back by itself; leave it out with warm_back: by-hand")
+        return self
+
     def tiers(self, base: Path, keep: Keep | None) -> Tiers:
         """What the entry stands for, beside the bound of its target; `base` is the folder of jobs.yaml."""
         at, logs = self.cold.target, tuple(str(base / one) for one in self.logs)
