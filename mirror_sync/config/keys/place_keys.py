@@ -161,6 +161,7 @@ class TiersEntry(Keys):
     warm_back_most: int = Field(
         default=USUAL_WARM_BACK,
         ge=1,
+        le=999_999,
         description="So many repos come back in one pass, and a day for readers who wait; for one of them a tenth.",
         examples=[500],
     )
