@@ -29,6 +29,7 @@ from mirror_sync.wiring.program import Mirror
 from tests.servers.bucket import S3Server
 from tests.standin import Hub, faults
 from tests.stores.scripted import Answer, Asked, scripted
+from tests.waiting import PATIENCE
 
 LISTING = b'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
 
@@ -250,7 +251,7 @@ def test_who_waits_for_another_publication_ends_with_the_stop(tmp_path: Path) ->
         run.join(1)
         assert run.is_alive()
         made.stop.set()
-        run.join(60)
+        run.join(PATIENCE)
         assert not run.is_alive()
     assert not of(CataloguePublished, told)
     assert not of(CatalogueFailed, told)

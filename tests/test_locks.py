@@ -9,8 +9,7 @@ import pytest
 
 from mirror_sync.errors import Interrupted
 from mirror_sync.state.locks import acquired, locks_of
-
-PATIENCE = 30.0  # seconds
+from tests.waiting import PATIENCE
 
 
 def refuse() -> None:

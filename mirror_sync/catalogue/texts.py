@@ -126,7 +126,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "长期无人读取，为腾出空间已移出；有人请求时会恢复",
     ),
     "reason.second-hand": (
-        "Its upstream did not answer, and what others say is checked again soon",
+        "Its upstream did not answer, and what others say is asked again soon",
         "上游未应答，其他来源的信息稍后将再次核对",
     ),
     "reason.stale-endpoint": ("What answered has an older version than the one here", "应答的来源版本比本站更旧"),
@@ -499,7 +499,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "上次比对全部文件的 SHA-256：{at}，{n} 个文件有误。",
     ),
     "mirror.unverified": (
-        "What is stored has not been checked again since it was published.",
+        "What is stored has not been verified again since it was published.",
         "发布后尚未重新校验过。",
     ),
     "mirror.pruned": ("Old versions were last removed {at}.", "上次清理旧版本：{at}。"),

@@ -24,7 +24,7 @@ Rule = Annotated[
         autocompletion=lambda: [rule.value for rule in RuleKey],
     ),
 ]
-Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="The last day on which it holds.")]
+Until = Annotated[str | None, typer.Option("--until", metavar="DATE", help="The last day on which it counts.")]
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who decided; the user of this command.")]
 AnyCommit = Annotated[bool, typer.Option("--any", help="Of all commits, those to come, too.")]
 Ticket = Annotated[str | None, typer.Option("--ticket", metavar="T", help="Where it is written down.")]

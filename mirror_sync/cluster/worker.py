@@ -28,7 +28,8 @@ _PLUGIN = "mirror-sync"
 def take_up(body: bytes) -> bytes:
     """Runs in a thread of the worker."""
     dispatch = decode(body)
-    assert isinstance(dispatch, Dispatch)  # noqa: S101  nobody else submits this function
+    if not isinstance(dispatch, Dispatch):
+        raise TypeError(f"a {type(dispatch).__name__} is no piece of work")
     return encode(_workplace(get_worker()).run(dispatch))
 
 
@@ -46,7 +47,8 @@ def halt(run: str, dask_worker: Any = None) -> None:
 def deal(body: bytes, dask_worker: Any = None) -> None:
     """Limits are dealt out anew. Runs in the worker's event loop; a worker that is not ours has none of them."""
     told = decode(body)
-    assert isinstance(told, Deal)  # noqa: S101  as above
+    if not isinstance(told, Deal):
+        raise TypeError(f"a {type(told).__name__} deals nothing out")
     if _PLUGIN in dask_worker.plugins:
         _workplace(dask_worker).deal(told)
 

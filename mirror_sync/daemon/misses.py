@@ -66,6 +66,7 @@ _SOON_KNOWN = 5.0  # seconds for which is believed what a run of others has deci
 _AGAIN, _SOON = "10", "2"  # seconds after which a client asks again
 _SOMEWHAT = "60"  # and after which what is copied from a cold place may be there
 _CAME = 10.0  # seconds in which a front may not have seen yet what is published
+_DAY, _SHARE = 86_400.0, 10  # of what a day's readers have brought back, one has a tenth
 _HOPS = 3
 _SAID_NOTHING = DeskAnswer(404, "")
 _PLAIN = re.compile(r"/[!-~]*")
@@ -231,6 +232,7 @@ class MissDesk:
     _open: _Remembered[tuple[str, Repo], bool] = field(init=False)
     _thaws: _Remembered[tuple[str, Repo], bool] = field(init=False)
     _thawing: set[tuple[str, Repo]] = field(default_factory=set)
+    _thaw_bounds: dict[str, tuple[int, _Allowance]] = field(default_factory=dict)
     _warming: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "thaw"))
 
     def __post_init__(self) -> None:
@@ -466,12 +468,29 @@ class MissDesk:
         with self._lock:
             rests = key in self._thawing or self._thaws.get(key) is not None
             if not rests and len(self._thawing) < _MOST_FETCHES:
+                if not self._may_thaw(asked, tiers.warm_back_most):
+                    self.count.labels("thaw-bounded").inc()
+                    said = f"{COLD}, and no more is brought back for you today; {how_to_ask(settings)}"
+                    return DeskAnswer(503, said, {"Retry-After": COLD_AGAIN})
+                self.count.labels("thawing").inc()
                 self._thaws.put(key, True)
                 self._thawing.add(key)
                 self._warming.submit(self._thaw, mirror, asked.target, repo)
         if tiers.restores:
             return DeskAnswer(503, f"{COLD}; it is being restored, which takes hours", {"Retry-After": COLD_AGAIN})
         return DeskAnswer(503, f"{COLD}; it is being brought back", {"Retry-After": _SOMEWHAT})
+
+    def _may_thaw(self, asked: MissQuestion, most: int) -> bool:
+        """Whether one more repo may come back because this reader waits for it; if so, it is counted. The lock is held.
+
+        By the target's bound as it is now: with another one, counting begins anew.
+        """
+        known = self._thaw_bounds.get(asked.target)
+        if known is None or known[0] != most:
+            one = max(1, most // _SHARE)
+            known = most, _Allowance((one / _DAY, one), (most / _DAY, most), self.clock)
+            self._thaw_bounds[asked.target] = known
+        return known[1].take(asker(asked))
 
     def _thaw(self, mirror: AskedMirror, target: str, repo: Repo) -> None:
         try:

@@ -133,8 +133,27 @@ class PruneAnnouncement:
         self._since = Elapsed(context)  # the last renewal
         self.now = 0.0
         """By the store's clock, when the notice was put: no older clock, and no other one, may decide about ages."""
+        self._tiering = target.tiering
+        self._cold_now: float | StoreError = float("-inf")
+
+    def now_of(self, stat: Stat) -> float:
+        """The same by the clock that `modified` of a blob is by: whoever uses the blob from then on sets no less.
+
+        What lies in a cold place is compared with a stamp of that place, from before the notice. StoreError where it
+        gave none.
+        """
+        if not stat.cold:
+            return self.now
+        if isinstance(self._cold_now, StoreError):
+            raise self._cold_now
+        return self._cold_now
 
     def __enter__(self) -> PruneAnnouncement:
+        if self._tiering is not None:
+            try:
+                self._cold_now = self._tiering.cold_now()
+            except StoreError as error:  # a tombstone waits for no disk; what lies there stays
+                self._cold_now = error
         self._write(active=True)
         key = prune_key(self._prune, active=True)
         stat = self._store.stat(key)
@@ -393,12 +412,13 @@ class PruneGuard:
         """Every blob that no published snapshot protects is made young, and is there when all deletes have landed.
 
         A take-down goes on `since` then, by the store's clock (0: none): it removes whatever was put before. It is at
-        least `now` by that clock.
+        least `now` by that clock. What lies in a cold place has another one, and is made young whatever that says.
         """
         age = self._target.grace.total_seconds() * _OLD
         for found in map(self._stats, _some(unreferenced())):
-            now = max(now, *(stat.modified for stat in found))  # the root, which comes first, was put a moment ago
-            old = [stat.key for stat in found if now - stat.modified > age or stat.modified <= since]
+            warm = (stat.modified for stat in found if not stat.cold)
+            now = max((now, *warm))  # the root, which comes first, was put a moment ago
+            old = [one.key for one in found if one.cold or now - one.modified > age or one.modified <= since]
             if old:
                 self._touch(old)
         self._context.pause(self._target.settling_time)

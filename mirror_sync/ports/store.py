@@ -28,12 +28,14 @@ class Stat:
     """An object of a store: `size` in bytes, `modified` in seconds since the epoch by the store's clock.
 
     `md5` is said to be that of its bytes, in hexadecimal, where the store's listings say so: compare it with theirs.
+    `cold`: it lies in the other place of a target of two alone, and `modified` is by that place's clock.
     """
 
     key: str
     size: int
     modified: float
     md5: str | None = field(default=None, compare=False)
+    cold: bool = field(default=False, compare=False)
 
 
 class Upload(Protocol):

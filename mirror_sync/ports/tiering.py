@@ -29,6 +29,13 @@ class Tiering(Protocol):
         """
         ...
 
+    def cold_now(self) -> float:
+        """The present by the clock that says how old what lies `Stat.cold` is: a stamp that is set for this call.
+
+        -inf where nothing has ever gone there, and nothing there is older. StoreUnavailable where it is not mounted.
+        """
+        ...
+
     def placed(self) -> Iterator[Placed]:
         """Every blob once, in an order of its own."""
         ...

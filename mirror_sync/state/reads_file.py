@@ -163,6 +163,7 @@ def last_tiers(folder: Path, target: str) -> dict[str, Any] | None:
             for one in kept["repos"]
         ]
         faults = [str(one) for one in kept["faults"]]
+        figures["later"] = int(kept.get("later", 0))  # of a pass before there was a bound
         return {"target": target, **figures, "repos": repos, "unsure": str(kept["unsure"]), "faults": faults}
     except _ODD:
         return None

@@ -12,8 +12,9 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from mirror_sync.domain.content.keys import BLOBS, blob_of
+from mirror_sync.domain.content.keys import BLOBS, COLD_BEGUN, blob_of
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import IntegrityError, KeyMissing, StoreError, StoreUnavailable
 from mirror_sync.ports.byte_stream import ByteStream
@@ -22,7 +23,7 @@ from mirror_sync.ports.tiering import Placed
 from mirror_sync.scratch.spilled_map import SpilledMap
 from mirror_sync.stores.wrapped_store import WrappedStore
 
-MARK, BEGUN = "site/cold.json", "tiers/cold.json"  # in the cold place; and in the warm one, that the other has it
+MARK = "site/cold.json"  # in the cold place; COLD_BEGUN in the warm one says that the other has it
 _MARK = b'{"format":1}\n'
 _SURE = 1.0  # seconds for which a cold place that was the right one is taken for it, by those who miss many blobs
 _CHUNK = 1024 * 1024  # bytes
@@ -100,13 +101,24 @@ class TwoPlaces(WrappedStore):
 
         That it was put there is told in the warm place, too: other machines see it there, and readers.
         """
-        told = self.store.stat(BEGUN) is not None
+        told = self.store.stat(COLD_BEGUN) is not None
         if self._cold.stat(MARK) is None:
             if begun or told:
                 raise _not_mounted()
             self._cold.put(MARK, _MARK, Sha256.of(_MARK))
         if not told:
-            self.store.put(BEGUN, _MARK, Sha256.of(_MARK))
+            self.store.put(COLD_BEGUN, _MARK, Sha256.of(_MARK))
+
+    def cold_now(self) -> float:
+        try:
+            self._cold.touch(MARK)
+        except KeyMissing:
+            self._expect_cold()
+            return float("-inf")
+        found = self._cold.stat(MARK)
+        if found is None:
+            raise _not_mounted()
+        return found.modified
 
     def placed(self) -> Iterator[Placed]:
         return (one for one in self._placed(BLOBS) if blob_of(one.stat.key) is not None)
@@ -136,7 +148,8 @@ class TwoPlaces(WrappedStore):
         found = self._cold.stat(key)
         if found is None:
             self._expect_cold(_SURE)
-        return found
+            return None
+        return replace(found, cold=True)
 
     def _expect_cold(self, sure: float = 0.0) -> None:
         """Before it is believed that something is not there: StoreUnavailable where blobs went to another place than
@@ -145,7 +158,7 @@ class TwoPlaces(WrappedStore):
         now = time.monotonic()
         if now - self._right < sure:
             return
-        if self._cold.stat(MARK) is None and self.store.stat(BEGUN) is not None:
+        if self._cold.stat(MARK) is None and self.store.stat(COLD_BEGUN) is not None:
             raise _not_mounted()
         self._right = now
 
@@ -167,7 +180,7 @@ class TwoPlaces(WrappedStore):
         for stat in self._cold.list(prefix if prefix.startswith(BLOBS) else BLOBS):
             digest = blob_of(stat.key)
             if digest is not None and bytes.fromhex(digest) not in seen:
-                yield Placed(stat, cold=True)
+                yield Placed(replace(stat, cold=True), cold=True)
 
 
 def _not_mounted() -> StoreUnavailable:

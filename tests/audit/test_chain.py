@@ -36,6 +36,7 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.wrapped_store import WrappedStore
 from tests.servers.bucket import S3Server
 from tests.stores.places import Bucket, Folder, Place, answer, child, target_on
+from tests.waiting import PATIENCE
 
 MACHINE = "0123456789ab"
 OTHER = "ba9876543210"
@@ -398,7 +399,7 @@ def test_processes_of_one_machine_share_one_chain_and_lose_nothing(place: Place,
     def run(mine: list[str]) -> None:
         with child(record_some, place, tmp_path / "state", mine) as (_, answers):
             answer(answers)
-            done.wait(60)
+            done.wait(PATIENCE)
 
     with ThreadPoolExecutor(3) as threads:
         list(threads.map(run, names))

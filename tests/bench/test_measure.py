@@ -28,13 +28,13 @@ def test_cpu_of_children_and_of_their_orphans_is_counted(tmp_path: Path) -> None
 
 
 def test_memory_of_children_is_counted(tmp_path: Path) -> None:
-    """Each lets go a second after the other holds its own, too: so long both are seen together."""
+    """Each lets go three seconds after the other holds its own, too: so long both are seen together."""
     hold = python(
         "import sys, time; from pathlib import Path\n"
         "held = bytearray(64 << 20); mine, other = map(Path, sys.argv[1:])\n"
         "mine.touch()\n"
         "while not other.exists(): time.sleep(0.01)\n"
-        "time.sleep(1)"
+        "time.sleep(3)"
     )
     cost = measured(Command(["sh", "-c", f"{hold} a b & {hold} b a & wait"], folder=tmp_path), tmp_path / "log")
     assert cost.peak_rss > 2 * (64 << 20)
@@ -42,7 +42,7 @@ def test_memory_of_children_is_counted(tmp_path: Path) -> None:
 
 def test_a_peak_between_two_looks_is_seen(tmp_path: Path) -> None:
     """The memory is given back at once; the process's own high water mark remembers it."""
-    code = "import time; held = bytearray(96 << 20); del held; time.sleep(1)"
+    code = "import time; held = bytearray(96 << 20); del held; time.sleep(3)"
     assert measured(Command([sys.executable, "-c", code]), tmp_path / "log").peak_rss > 96 << 20
 
 

@@ -17,13 +17,14 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
+from tests import waiting
 from tests.clients.environments import CACHE
 from tests.parts import program
 from tests.requirements import need
 
 AXE = "4.14.1"  # the newest of axe-core; the one that axe-selenium-python has is of 2018
 DESKTOP, PHONE = (1280, 900), (320, 640)
-_PATIENCE = 60.0  # seconds
+_PATIENCE = waiting.PATIENCE  # seconds
 
 
 def axe_script() -> str:

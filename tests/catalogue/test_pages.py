@@ -383,7 +383,7 @@ def test_a_run_that_left_gaps_is_not_shown_as_complete() -> None:
 
 
 def test_the_status_page_says_when_something_was_checked_and_never_that_all_was() -> None:
-    assert "has not been checked again" in pages.mirror_page(examples.EMPTY).decode()
+    assert "has not been verified again" in pages.mirror_page(examples.EMPTY).decode()
     checked = replace(examples.EMPTY, verified="2026-11-08T15:30:00Z")
     assert "All files were last compared with their SHA-256" in pages.mirror_page(checked).decode()
     assert "nothing was wrong" in pages.mirror_page(checked).decode()

@@ -64,11 +64,11 @@ def test_a_prune_says_what_goes_and_why_and_status_and_metrics_say_it_afterwards
     rehearsed = edge("prune", "--dry-run")
     assert rehearsed.code == 0, rehearsed.err
     assert "let go of: nobody has read it since" in rehearsed.out.replace("\n    ", " ")
-    assert "would hold 1.6 MB, once 1 repo had been let go of" in rehearsed.out
+    assert "would store 1.6 MB, once 1 repo had been let go of" in rehearsed.out
     assert not (edge.folder / "state/keep-disk.json").exists()
     pruned = edge("prune")
     assert pruned.code == 0, pruned.err
-    assert "target disk may hold 2.0 MB and holds 1.6 MB, after 1 repo had been let go of." in pruned.out
+    assert "target disk may store 2.0 MB and stores 1.6 MB, after 1 repo had been let go of." in pruned.out
     assert {"a", "c"} == {one for one in "abc" if state_of(edge, f"acme/{one}")["commit"]}
     gone = state_of(edge, "acme/b")
     assert (gone["state"], gone["commit"], gone["bytes"]) == ("dormant", None, 0)

@@ -22,6 +22,7 @@ from tests.cli.program import Program
 from tests.front.bucket import Published, model
 from tests.front.mirrors import s3_store
 from tests.stores.places import target_of
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     pass
@@ -56,7 +57,7 @@ def all_at_once() -> Iterator[str]:
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             with suppress(threading.BrokenBarrierError):
-                last.wait(60)
+                last.wait(PATIENCE)
             body = json.dumps({"branches": [], "tags": [], "converts": []}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

@@ -32,6 +32,7 @@ from tests.front.guarded import ACCESS, TOKENS, Guarded, write_tokens
 from tests.front.mirrors import Mirror, by_either, by_serve
 from tests.signing.keys import ssh_key
 from tests.signing.mirrors import REPO, SignedMirror
+from tests.waiting import PATIENCE
 
 ODD = ["a b.txt", 'it\'s "so".txt', "größe/日本.txt", "-rf", "100%25.txt", "tab\tnew\nline ", "back\\slash"]
 BIG = hashlib.sha256(b"big").digest() * 100_000
@@ -167,11 +168,11 @@ def test_a_killed_pull_goes_on_where_it_was(mirror: Mirror, tmp_path: Path) -> N
     def slowly(path: str, _reply: Any) -> None:
         if "/resolve/" in path and not started.is_set():
             started.set()
-            release.wait(60)
+            release.wait(PATIENCE)
 
     with Between(mirror, lies=slowly).running() as between:
         with Program(tmp_path).started("pull", str(repo.repo), "--from", between.url, "--dir", "out") as child:
-            assert started.wait(60)
+            assert started.wait(PATIENCE)
             part.write_bytes(body[:3_000_000])  # as if so much had come
             child.kill()
             child.wait()

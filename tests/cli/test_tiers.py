@@ -60,6 +60,17 @@ def test_what_is_due_is_shown_moved_and_told_and_comes_back_by_a_word(shelf: Pro
     assert "nothing goes cold by itself, since it is not known what is read" in unsure.out.replace("\n", " ")
 
 
+def test_where_two_daemons_are_it_is_said_that_only_this_machine_knows_what_was_moved_by_hand(empty: Program) -> None:
+    said = "noted on this machine alone: a daemon that leads elsewhere does not know it"
+    empty.write(f"{CONFIG}ha: {{lease: 30s}}\n")
+    shelf = published_and_read(empty)
+    for words in (("archive", "acme/a"), ("thaw", "acme/a")):
+        told = shelf(*words)
+        assert (told.code, said in " ".join(told.err.split())) == (0, True), told
+    for others in (("archive", "acme/a", "--dry-run"), ("archive", "--all-due")):
+        assert said not in " ".join(shelf(*others).err.split())
+
+
 def test_what_cannot_be_meant_is_one_line_with_what_would_be_right(empty: Program) -> None:
     for arguments, said in (
         (("archive",), "name one REPO, or --all-due"),

@@ -82,6 +82,10 @@ TARGET_FAULTS = [
         "49: targets.it.tiers.cold: after_unread is less than a day; write 1d or more",
     ),
     (
+        "{url: x, tiers: {logs: [a],warm_back: by-hand,warm_back_most: 5, cold: {after_unread: 3d, target: {url: y}}}}",
+        "31: targets.it.tiers: warm_back_most bounds what comes back by itself; leave it out with warm_back: by-hand",
+    ),
+    (
         "{url: x, keep: {bytes: 1GB, logs: [a]}, tiers: {logs: [a], cold: {after_unread: 30d, target: {url: y}}}}",
         "15: targets.it: tiers counts by the logs and quiet of keep; remove logs of tiers",
     ),

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from mirror_sync.state.file_lock import Held, hold
 from tests.waiting import PATIENCE, until
 
 
@@ -62,6 +63,18 @@ class Living:
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
+
+    def suspend(self, lock: Path) -> None:
+        """Stop it, at a moment at which it has not this lock: it would bar others for as long as it stands still."""
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        while True:
+            self.signal(signal.SIGSTOP)
+            until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+            try:
+                with hold(lock, 0):
+                    return
+            except Held:
+                self.signal(signal.SIGCONT)
 
     def wait(self) -> int:
         return self._process.wait(PATIENCE)

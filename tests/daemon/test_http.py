@@ -44,7 +44,7 @@ DAILY = "name: daily, schedule: {every: 1d}"
 def ask(url: str, **headers: str) -> tuple[int, str, str]:
     """Status, content type and text."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=PATIENCE) as answer:
             return answer.status, answer.headers["Content-Type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["Content-Type"], error.read().decode()

@@ -14,6 +14,7 @@ import pytest
 from mirror_sync.config.load import load
 from mirror_sync.daemon.control import ask_daemon, ask_role
 from mirror_sync.errors import ConfigError, UsageError
+from mirror_sync.ports.lease_place import LEASE_KEY
 from tests.daemon.living import Living
 from tests.daemon.pair import LEASE, SECRET, Member, runs, waits
 from tests.servers.bucket import S3Server
@@ -57,7 +58,9 @@ def test_one_works_whatever_is_done_to_it_and_nothing_is_run_or_fetched_twice(
         until(lambda: two.stands_by and len(runs(first.log)) > 1, lambda: second.log)
         assert (runs(second.log), fetches(hub)) == ([], 1)
 
-        first.signal(signal.SIGSTOP)
+        lock = (tmp_path / "mirror" / LEASE_KEY).with_suffix(".lock")  # in a folder, whose lease is written under it
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        first.suspend(lock)
         repo.commit({"weights.bin": LFS(b"2" + WEIGHTS)})
         until(lambda: two.leads and published(second.log) == 1, lambda: second.log)
         (waited,) = waits(second.log)

@@ -25,6 +25,7 @@ from tests.daemon.living import living, write_jobs
 from tests.requirements import need
 from tests.servers.nginx import around, nginx
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 SECRET = "whsec-1234"
 MANUAL = Path(__file__).parents[2] / "docs/guide/operating.md"
@@ -44,7 +45,9 @@ def payload(repo: str = "acme/one", scope: str = "repo.content", kind: str = "mo
 def post(url: str, body: bytes, secret: str | None = SECRET) -> tuple[int, dict[str, Any]]:
     headers = {} if secret is None else {"X-Webhook-Secret": secret}
     try:
-        with urllib.request.urlopen(urllib.request.Request(f"{url}/webhook", body, headers), timeout=20) as answer:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{url}/webhook", body, headers), timeout=PATIENCE
+        ) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read() or b"null")
@@ -103,7 +106,7 @@ def test_the_manuals_proxy_lets_the_hub_reach_the_webhook_and_nothing_else(asked
         assert post(proxy.url, payload())[0] == 202
         assert post(proxy.url, payload(), "another")[0] == 401
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{proxy.url}/metrics", timeout=20)
+            urllib.request.urlopen(f"{proxy.url}/metrics", timeout=PATIENCE)
     assert asked.came == [("acme/one", frozenset())]
 
 
@@ -198,4 +201,4 @@ def test_without_a_secret_there_is_no_such_path(tmp_path: Path) -> None:
         daemon.until_logged("event=daemon.started")
         request = urllib.request.Request(f"http://127.0.0.1:{port}/webhook", payload(), {"X-Webhook-Secret": ""})
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(request, timeout=20)
+            urllib.request.urlopen(request, timeout=PATIENCE)

@@ -46,6 +46,7 @@ from tests.parts import program
 from tests.requirements import need
 from tests.servers.ports import free_port
 from tests.signing.mirrors import CARD, REPO, SignedMirror
+from tests.waiting import PATIENCE
 
 DOORS = {"torrents": True, "url": "https://models.example.org"}
 TEXT = "".join(f"{number:015}\n" for number in range(LEAST_PIECE // 8))  # two pieces, and no line twice
@@ -228,7 +229,7 @@ def test_the_page_of_a_repo_has_a_command_that_fetches_all_of_it(at_home: Signed
     assert "aria2c --seed-time=0 " in page
     with by_either("serve", DirectoryTarget(tmp_path / "mirror"), tmp_path / "front") as running:
         command = [program("aria2c"), "--seed-time=0", f"{running.url}{at}"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=tmp_path)
+        subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE, cwd=tmp_path)
     weights = tmp_path / at_home.root().commit / "weights.bin"
     assert weights.read_text(encoding="utf-8") == FILES["weights.bin"]
     odd = (tmp_path / "mirror/site/models/acme--odd.html").read_text(encoding="utf-8")

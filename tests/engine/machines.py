@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -31,6 +31,7 @@ from mirror_sync.errors import FileNotFound, KeyMissing, MirrorError, NotFoundOr
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.ports.store import Stat, Upload, read_document
+from mirror_sync.stores.two_places import TwoPlaces
 
 HOUR = 3600.0
 GRACE = timedelta(hours=48)
@@ -62,11 +63,15 @@ class _Bytes:
 
 
 class Shelf:
-    """What a target holds: key -> bytes and time of change."""
+    """What a target holds: key -> bytes and time of change, by a clock of its own that is `behind` so many seconds."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock = clock
+        self.clock, self.behind = clock, 0.0
         self.objects: dict[str, tuple[bytes, float]] = {}
+
+    @property
+    def now(self) -> float:
+        return self.clock.now - self.behind
 
 
 class View:
@@ -96,13 +101,13 @@ class View:
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
         self._step("put", key)
-        self.shelf.objects[key] = (bytes(body), self.shelf.clock.now)
+        self.shelf.objects[key] = (bytes(body), self.shelf.now)
 
     def touch(self, key: str) -> None:
         self._step("touch", key)
         if key not in self.shelf.objects:
             raise KeyMissing(key)
-        self.shelf.objects[key] = (self.shelf.objects[key][0], self.shelf.clock.now)
+        self.shelf.objects[key] = (self.shelf.objects[key][0], self.shelf.now)
 
     def list(self, prefix: str) -> Iterator[Stat]:
         self._step("list", prefix)
@@ -115,7 +120,7 @@ class View:
         for key in named:
             found = self.shelf.objects.pop(key, None)
             if found is not None and blob_of(key) is not None:
-                self.deleted.append((key, self.shelf.clock.now - found[1]))
+                self.deleted.append((key, self.shelf.now - found[1]))
         self.after("delete", "")
 
     def begin(self, key: str, size: int, token: str | None = None) -> Upload:
@@ -229,6 +234,14 @@ class Machine:
             sleep=clock.advance if settle else lambda seconds: None,
             actor=BY_DAEMON,
         )
+
+    def tiered(self, cold: Shelf) -> TwoPlaces:
+        """From now on what it has may lie on that shelf, too."""
+        both = TwoPlaces(self.view, View(cold))
+        both.ready(begun=False)
+        target = replace(self.context.targets["bucket"], store=both, tiering=both)
+        self.context = replace(self.context, targets={"bucket": target})
+        return both
 
     def sync(self, job: Job, among: Sequence[Job] = ()) -> RepoReport:
         (report,) = sync_jobs(self.context, [job], [job, *among]).repos

@@ -12,10 +12,10 @@ import pytest
 from mirror_sync.domain.outcome.events import Event, FileFinished, FileStarted
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Answer, Generated, Hub, Request
+from tests.waiting import PATIENCE
 
 LARGE = {f"a{number}.bin": LFS(Generated(2 * PART + number)) for number in range(4)}  # listed, and begun, first
 SMALL = {f"z{number}.json": f'{{"number": {number}}}' for number in range(12)}
-PATIENCE = 60  # seconds until a test gives up; nothing is measured
 
 
 class Told:

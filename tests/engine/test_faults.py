@@ -11,6 +11,7 @@ from mirror_sync.errors import StoreUnavailable
 from tests.engine.workshop import PART, Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
 from tests.standin.faults import Fault
+from tests.waiting import PATIENCE
 
 BIG = Generated(5 * PART + 77, seed=3)
 
@@ -179,7 +180,7 @@ def test_what_landed_is_known_before_the_repo_is_published(hub: Hub, workshop: W
 
     def wait_until_most_are_known(key: str) -> None:
         if key == blob_key(Sha256.of(bodies[-1])):
-            until = time.monotonic() + 60
+            until = time.monotonic() + PATIENCE
             oids = [*map(GitOid.of_blob, bodies)]
             while (count := len(workshop.index.known(oids, proved=True))) < 150 and time.monotonic() < until:
                 time.sleep(0.01)

@@ -19,6 +19,7 @@ from mirror_sync.ports.byte_stream import ByteStream
 from tests.engine.machines import Index
 from tests.engine.workshop import Recording, Workshop, job
 from tests.standin import LFS, Hub
+from tests.waiting import PATIENCE
 
 ALL = ("known", "known-claimed", "remember", "remember-claimed", "mark_complete")
 
@@ -117,7 +118,7 @@ class Asked(Index):
     """An empty index of which so many threads find at once that it is not complete, before any of them goes on."""
 
     def __init__(self, threads: int) -> None:
-        self._left, self._all = threads, Barrier(threads, timeout=30)
+        self._left, self._all = threads, Barrier(threads, timeout=PATIENCE)
         super().__init__()
 
     @property

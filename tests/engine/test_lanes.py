@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, wait
 import pytest
 
 from mirror_sync.engine.transfer.lanes import Lanes
+from tests.waiting import PATIENCE
 
 
 class Gate:
@@ -21,14 +22,14 @@ class Gate:
 
     def call(self) -> None:
         self.begun.release()
-        assert self.let.acquire(timeout=60)
+        assert self.let.acquire(timeout=PATIENCE)
 
     def many(self, lane: Executor, count: int) -> list[Future[None]]:
         return [lane.submit(self.call) for _ in range(count)]
 
     def wait_for(self, count: int) -> None:
         for _ in range(count):
-            assert self.begun.acquire(timeout=60), "did not begin"
+            assert self.begun.acquire(timeout=PATIENCE), "did not begin"
 
 
 def test_short_work_that_comes_later_ends_while_all_long_work_is_still_on_its_way() -> None:
@@ -51,7 +52,7 @@ def test_long_work_begins_when_the_next_short_one_ends_however_many_of_those_wai
         slow.wait_for(1)
         assert sum(future.done() for future in short) <= 1
         quick.let.release(49)
-        wait(short, timeout=60)
+        wait(short, timeout=PATIENCE)
         assert not long.done()
         slow.let.release()
 
@@ -111,5 +112,5 @@ def test_what_is_cancelled_before_its_turn_is_not_made(of: Callable[[Lanes], Exe
         late = of(lanes).submit(made.append, 1)
         assert late.cancel()
         gate.let.release()
-        assert wait([late], timeout=60).done == {late}
+        assert wait([late], timeout=PATIENCE).done == {late}
     assert made == []

@@ -14,6 +14,7 @@ from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.published import read_root
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreUnavailable
+from mirror_sync.ports.store import Stat
 from tests.engine.machines import (
     GRACE,
     HOUR,
@@ -101,6 +102,21 @@ def test_a_sync_at_each_step_of_a_prune_publishes_what_stays() -> None:
         pair.prune()
         pair.sync()
         pair.expect_well()
+
+
+@pytest.mark.parametrize("behind", [-72 * HOUR, 72 * HOUR])
+def test_what_lies_in_a_cold_place_is_as_old_as_the_clock_there_says(behind: float) -> None:
+    pair = Pair()
+    cold = Shelf(pair.clock)
+    cold.behind = behind
+    both, key = pair.pruning.tiered(cold), blob_key(Sha256.of(OLD))
+    both.chill(Stat(key, len(OLD), 0.0), lambda: None)
+    pair.clock.advance(GRACE.total_seconds() - HOUR)
+    pair.prune()
+    assert key in cold.objects
+    pair.clock.advance(2 * HOUR)
+    pair.prune()
+    assert key not in cold.objects
 
 
 def test_after_a_prune_beside_a_sync_the_next_one_leaves_nothing_unnamed() -> None:

@@ -32,8 +32,8 @@ from mirror_sync.ports.audit import NoAudit
 from mirror_sync.ports.byte_stream import ByteStream
 from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, View, expect_complete, refs_of
 from tests.engine.test_moved_names import REPO, X, back, to, unpin
+from tests.waiting import PATIENCE
 
-PATIENCE = 60.0  # seconds until a test gives up
 AT = "2026-01-01T06:00:00Z"
 
 

@@ -22,6 +22,7 @@ from mirror_sync.sources.wrappers.source_wrapper import Wrapper
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Generated, Hub, faults
+from tests.waiting import PATIENCE
 
 MIB = 1 << 20
 PART = 8 * MIB
@@ -52,7 +53,7 @@ class Counting(Wrapper):
                 self.most, first = max(self.most, self._open), self._asked <= self._gather
             try:
                 if first:
-                    self._together.wait(timeout=60)
+                    self._together.wait(timeout=PATIENCE)
                 yield stream
             finally:
                 with self._lock:

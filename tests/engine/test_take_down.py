@@ -14,7 +14,18 @@ from mirror_sync.domain.outcome.report import RepoReport, TakenDown
 from mirror_sync.domain.repo import Repo
 from mirror_sync.engine.upkeep.take_down import let_come_back, take_down
 from mirror_sync.errors import StoreUnavailable
-from tests.engine.machines import HOUR, Clock, Machine, Shelf, Upstream, blobs_of, expect_complete, named, refs_of
+from mirror_sync.ports.store import Stat
+from tests.engine.machines import (
+    HOUR,
+    Clock,
+    Machine,
+    Shelf,
+    Upstream,
+    blobs_of,
+    expect_complete,
+    named,
+    refs_of,
+)
 from tests.engine.test_prune_beside_sync import Counter
 from tests.engine.workshop import job
 
@@ -24,17 +35,31 @@ SHARED, OWN = b"shared with y", b"of x alone"
 
 
 class Pair:
-    """Two machines over one target that publishes x and y, which share a file."""
+    """Two machines over one target that publishes x and y, which share a file.
 
-    def __init__(self) -> None:
+    `behind`: what x alone has lies in a cold place, whose clock is so many seconds behind.
+    """
+
+    def __init__(self, behind: float | None = None) -> None:
         self.clock = Clock()
         self.shelf, self.upstream = Shelf(self.clock), Upstream()
+        self.cold = Shelf(self.clock)
         self.syncing, self.other = Machine(self.upstream, self.shelf), Machine(self.upstream, self.shelf)
         self.upstream.commit("acme/x", {"own": OWN, "shared": SHARED})
         self.upstream.commit("acme/y", {"shared": SHARED, "y": b"of y"})
         for each in (X, Y):
             assert self.syncing.sync(each).outcome == "published"
+        if behind is not None:
+            self._move(behind)
         self.clock.advance(HOUR)
+
+    def _move(self, behind: float) -> None:
+        self.cold.behind = behind
+        for machine in (self.syncing, self.other):
+            both = machine.tiered(self.cold)
+        key = blob_key(Sha256.of(OWN))
+        both.chill(Stat(key, len(OWN), 0.0), lambda: None)
+        assert key in self.cold.objects.keys() - self.shelf.objects.keys()
 
     def down(self, why: Tombstone = WHY, *, dry_run: bool = False) -> TakenDown:
         target = self.other.context.targets["bucket"]
@@ -48,12 +73,14 @@ class Pair:
         assert self.syncing.sync(Y).outcome in ("published", "unchanged")
 
     def has(self, body: bytes) -> bool:
-        return blob_key(Sha256.of(body)) in self.shelf.objects
+        return blob_key(Sha256.of(body)) in {*self.shelf.objects, *self.cold.objects}
 
     def expect_down(self) -> None:
         refs = refs_of(self.shelf, "acme/x")
         assert (refs.tombstone, refs.snapshots, refs.refs) == (Sha256.of(WHY.encode()), {}, ())
-        expect_complete(self.shelf)
+        both = Shelf(self.clock)
+        both.objects = {**self.cold.objects, **self.shelf.objects}
+        expect_complete(both)
 
     @property
     def lists(self) -> list[str]:
@@ -181,6 +208,26 @@ def test_a_take_down_spares_what_a_sync_has_come_to_need_at_any_of_its_steps() -
         report = pair.down()
         if name == "delete of a blob":  # a removal that was sent and stalls for a whole sync
             assert "verify --repair" in report.problems[0]
+            continue
+        assert report.ok, name
+        pair.expect_down()
+        assert pair.has(OWN), name
+
+
+@pytest.mark.parametrize("behind", [-HOUR, 72 * HOUR])
+def test_what_lies_in_a_cold_place_is_spared_where_a_sync_has_come_to_need_it_whatever_the_clock_there_says(
+    behind: float,
+) -> None:
+    quiet = Pair(behind)
+    count = quiet.other.view.before = Counter(-1, None)
+    assert quiet.down().ok
+    assert not quiet.has(OWN), "what nobody came to need goes"
+    for step, name in enumerate(count.steps):
+        pair = Pair(behind)
+        pair.upstream.commit("acme/y", {"shared": SHARED, "y": b"of y", "own": OWN})
+        pair.other.view.before = Counter(step, pair.sync_y)
+        report = pair.down()
+        if name == "delete of a blob":  # a removal that was sent and stalls for a whole sync
             continue
         assert report.ok, name
         pair.expect_down()

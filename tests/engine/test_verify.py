@@ -17,6 +17,7 @@ from mirror_sync.ports.store import Store
 from mirror_sync.stores.wrapped_store import WrappedStore
 from tests.engine.workshop import Workshop, job
 from tests.standin import LFS, Hub
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ class Waiting(WrappedStore):
     @contextmanager
     def read(self, key: str, start: int = 0, stop: int | None = None) -> Iterator[ByteStream]:
         if key == self._slow:
-            self.gave_up = not all(self._asked.acquire(timeout=30) for _ in range(self._others))
+            self.gave_up = not all(self._asked.acquire(timeout=PATIENCE) for _ in range(self._others))
         else:
             self._asked.release()
         with self.store.read(key, start, stop) as stream:

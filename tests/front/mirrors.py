@@ -29,6 +29,7 @@ from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Store
+from tests import waiting
 from tests.requirements import need
 from tests.servers.nginx import nginx
 from tests.servers.ports import free_port
@@ -37,7 +38,7 @@ DOORS = frozenset({"oci", "images", "s3", "torrents"})  # as where front opens a
 PUBLISHERS = frozenset({"vouched"})  # of kernels
 OPENED = AccessRules(all_opened=True)  # as where all jobs say `readers: everyone`
 REPLICAS = (ReplicaFront("far", "https://far.example.org/hub"), ReplicaFront("near", "http://near.example.org:8080"))
-PATIENCE = 60  # seconds after which a change that never shows is a failure
+PATIENCE = waiting.PATIENCE  # seconds after which a change that never shows is a failure
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Mirror:
     ) -> Reply:
         """One request on a connection of its own; `target` goes over the wire as it is."""
         parts = urlsplit(self.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         try:
             connection.request(method, target, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()
@@ -147,6 +148,7 @@ def by_serve(
     torrents: TorrentOptions = PLAIN_TORRENTS,
     desk: DeskOptions | None = None,
     replicas: tuple[ReplicaFront, ...] = (),
+    restores: bool = False,
 ) -> Iterator[Mirror]:
     options = ServeOptions(
         public_url,
@@ -162,6 +164,7 @@ def by_serve(
         torrents=torrents,
         desk=desk,
         replicas=replicas,
+        restores=restores,
     )
     app = make_app(store, options, refs_seconds=refs_seconds)
     with serving(app, headers=always(cors)) as url:
@@ -182,7 +185,9 @@ def by_nginx(
         if "images" in options.doors and options.layers is None:
             told = {"site": options.site, "by_digest": options.by_digest, "cors": options.cors, "doors": options.doors}
             shown = {"access": options.access, "tokens": options.tokens, "public_url": options.public_url}
-            joins = beside.enter_context(by_serve(store, **told, **shown))  # type: ignore[arg-type]
+            tiers = options.target.tiers
+            cold = {"desk": options.desk, "restores": tiers is not None and tiers.restores}
+            joins = beside.enter_context(by_serve(store, **told, **shown, **cold))  # type: ignore[arg-type]
             options = replace(options, layers=joins.url)
         configuration = write_nginx(folder, replace(options, port=port, user=options.user or owner))
         if change is not None:

@@ -24,6 +24,7 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import DOORS, Mirror, by_nginx
 from tests.requirements import need
+from tests.waiting import PATIENCE
 
 LINE = {
     "time": "2026-05-31T20:00:00+08:00", "client": "10.0.0.1", "method": "GET", "status": 200, "bytes": 5,
@@ -107,7 +108,7 @@ def test_no_line_that_a_stranger_can_have_written_is_odd_and_what_is_asked_of_no
     with logged(front, tmp_path, store) as (mirror, path):
         place = urlsplit(mirror.url)
         for request in requests:
-            with socket.create_connection((place.hostname, place.port), timeout=30) as line:
+            with socket.create_connection((place.hostname, place.port), timeout=PATIENCE) as line:
                 line.sendall(f"{request}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
                 while line.recv(65536):
                     pass

@@ -81,7 +81,7 @@ def front(
     kind: str, target: Target, opened: OpenedTiers, folder: Path, desk: DeskOptions | None = None
 ) -> AbstractContextManager[Mirror]:
     if kind == "serve":
-        return by_serve(opened.store, desk=desk)
+        return by_serve(opened.store, desk=desk, restores=target.tiers is not None and target.tiers.restores)
     need("nginx")
     told = NginxOptions(target, by_digest=True, access=OPENED, doors=DOORS, desk=desk)
     return by_nginx(opened.store, told, folder / "nginx")
@@ -178,6 +178,26 @@ def test_who_asks_for_what_is_not_given_at_once_is_told_when_and_it_is_brought_b
             far_store = open_tiers(far).store
             far_store.delete([key])
             assert mirror.get(file.replace("big.bin", "data.json")).status == 502, "in neither: that is damage"
+
+
+@pytest.mark.parametrize("kind", ["serve", "nginx"])
+def test_a_layer_of_an_image_of_which_a_file_is_to_be_restored_is_refused_before_its_first_byte(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    target, opened = tiered(bucket(request), storage_class="GLACIER")
+    published = cold(opened)
+    at = f"/v2/{published.repo.id.lower()}"
+    with asking(tmp_path, target, opened) as (desk, daemon), front(kind, target, opened, tmp_path, desk) as mirror:
+        index = mirror.get(f"{at}/manifests/latest-image").json
+        (layer,) = mirror.get(f"{at}/manifests/{index['manifests'][0]['digest']}").json["layers"]
+        blob = f"{at}/blobs/{layer['digest']}"
+        assert mirror.head(blob).status == 200
+        refused = mirror.get(blob)
+        assert (refused.status, refused.header("Retry-After")) == (503, "3600")
+        assert COLD in refused.json["errors"][0]["message"]
+        until(lambda: mirror.get(blob).status == 200)
+        assert f"sha256:{Sha256.of(mirror.get(blob).body)}" == layer["digest"]
+        assert [one.id for one in daemon.asked] == [published.repo.id.lower()]
 
 
 @pytest.mark.parametrize("kind", ["serve", "nginx"])

@@ -128,7 +128,7 @@ def test_of_four_thousand_addresses_a_tenth_gets_the_candidate_and_both_fronts_a
     released(repo, 10)
     with by_either(front, target, tmp_path / "front") as mirror:
         parts = urlsplit(mirror.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         got: dict[str, bytes] = {}
         for address in ADDRESSES:
             connection.request("GET", f"{repo.at}/resolve/main/f", headers={"X-Forwarded-For": address})

@@ -17,6 +17,7 @@ from mirror_sync.domain.content.keys import site_key
 from mirror_sync.domain.digest import Sha256
 from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, Reply
+from tests.waiting import PATIENCE
 
 SMALL, LARGE = b"0123456789" * 20, bytes(1_100_000)
 SHOWN = {
@@ -29,7 +30,7 @@ def names(mirror: Mirror, method: str, target: str, **headers: str) -> tuple[int
     """The status of an answer as it comes over the wire, and how often each header stands in it."""
     parts, said = urlsplit(mirror.url), {"Host": "x", "Connection": "close", **headers}
     lines = [f"{method} {target} HTTP/1.1", *(f"{name.replace('_', '-')}: {value}" for name, value in said.items())]
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall("\r\n".join([*lines, "", ""]).encode())
         answer = connection.makefile("rb").read()
     first, *rest = answer.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
@@ -96,7 +97,7 @@ BEFORE_THE_MIRROR = [
 @pytest.mark.parametrize("request_", BEFORE_THE_MIRROR, ids=lambda request: request[:40].decode())
 def test_what_a_server_refuses_by_itself_is_for_pages_of_any_origin_too(mirror: Mirror, request_: bytes) -> None:
     parts = urlsplit(mirror.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         with suppress(OSError):  # it may close while we still send
             connection.sendall(request_)
         with connection.makefile("rb") as answer:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror
+from tests.waiting import PATIENCE
 
 WRITES = [
     ("POST", "/api/models/acme/x/preupload/main"),
@@ -63,6 +64,8 @@ def test_git_is_told_in_text_what_to_do_instead(mirror: Mirror) -> None:
 def test_git_shows_these_words(mirror: Mirror, tmp_path: os.PathLike[str], verb: str, address: str) -> None:
     quiet = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "HOME": str(tmp_path), "LC_ALL": "C"}
     asked = ["git", verb, f"{mirror.url}{address}"]
-    found = subprocess.run(asked, cwd=tmp_path, env=quiet, capture_output=True, text=True, timeout=60, check=False)
+    found = subprocess.run(
+        asked, cwd=tmp_path, env=quiet, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert found.returncode != 0
     assert "hf download" in found.stderr

@@ -19,6 +19,7 @@ import pytest
 from mirror_sync.domain.digest import Sha256
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror
+from tests.waiting import PATIENCE
 
 DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
@@ -69,7 +70,7 @@ class GoClient:
             "User-Agent: ollama/0.33.0 (amd64 linux) Go/go1.24",
         ]
         request = "\r\n".join([*lines, *headers, "Accept-Encoding: identity", "Connection: close", "", ""])
-        with socket.create_connection(self._place, timeout=30) as connection:
+        with socket.create_connection(self._place, timeout=PATIENCE) as connection:
             connection.sendall(request.encode())
             answer = b"".join(iter(lambda: connection.recv(65536), b""))
         head, _, body = answer.partition(b"\r\n\r\n")

@@ -20,6 +20,7 @@ from tests.front.mirrors import Mirror, by_either
 from tests.parts import find_program
 from tests.requirements import need
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 ODD = [
     "a b.txt",
@@ -63,7 +64,7 @@ def run(
     (cwd / "get.sh").write_bytes(script)
     told = {"PATH": os.environ["PATH"], "HOME": str(cwd), **(environ or {})}
     return subprocess.run(
-        [*shell, "get.sh", *arguments], cwd=cwd, env=told, capture_output=True, text=True, timeout=60, check=False
+        [*shell, "get.sh", *arguments], cwd=cwd, env=told, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 

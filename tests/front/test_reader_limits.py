@@ -13,6 +13,7 @@ from multiprocessing import Pipe, get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
 from pathlib import Path
+from select import select
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from mirror_sync.front.hub.answers import Refusal
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.serve.reader_turns import ReaderTurns
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests import waiting
 from tests.front.bucket import Published
 from tests.front.guarded import ACCESS, PUBLIC, TOKENS, bearer, write_tokens
 from tests.front.mirrors import Mirror, by_nginx, by_serve, s3_store
@@ -84,7 +86,7 @@ def asked(mirror: Mirror, target: str, role: str = "") -> int:
 def begun(mirror: Mirror, target: str, role: str = "") -> socket.socket:
     """A request whose answer nobody takes."""
     parts = urlsplit(mirror.url)
-    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=60)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=waiting.PATIENCE)
     sent = "".join(f"{name}: {value}\r\n" for name, value in bearer(TOKENS.get(role, "")).items())
     connection.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n{sent}\r\n".encode())
     return connection
@@ -159,19 +161,9 @@ def test_of_answers_at_once_no_reader_has_more_than_so_many(running: Running, co
 def _until_full(mirror: Mirror, target: str, held: ExitStack) -> None:
     """Ask until one is refused: serve lets as many wait as are answered, nginx none."""
     more = [held.enter_context(begun(mirror, target, "admins")) for _ in range(4)]
-    answered = [one for one in more if _is_answered(one)]
+    answered = select(more, [], [], waiting.PATIENCE)[0]
     assert answered, "nobody was refused"
     assert {status(one) for one in answered} == {429}
-
-
-def _is_answered(connection: socket.socket) -> bool:
-    connection.settimeout(2)
-    try:
-        return bool(connection.recv(1, socket.MSG_PEEK))
-    except TimeoutError:
-        return False
-    finally:
-        connection.settimeout(60)
 
 
 @pytest.mark.parametrize("kind", ["serve"], indirect=True)

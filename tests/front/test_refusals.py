@@ -11,6 +11,7 @@ from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror
+from tests.waiting import PATIENCE
 
 CLIMBS = [
     "..",
@@ -29,7 +30,7 @@ CLIMBS = [
 def raw(mirror: Mirror, request: bytes) -> int:
     """The status of the answer to bytes that no client library would send."""
     parts = urlsplit(mirror.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as connection:
         connection.sendall(request)
         return int(connection.makefile("rb").readline().split()[1])
 

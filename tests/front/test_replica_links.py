@@ -164,7 +164,7 @@ def test_aria2_uses_both_and_the_replica_alone_when_the_main_front_is_dead(tmp_p
             file = f"{here}{repo.at}/resolve/{commit}/big%20one.bin"
             described = f"{here}/-/metalink/models/{repo.repo.id}/{commit}/big%20one.bin.meta4"
             kept = tmp_path / "kept.meta4"
-            kept.write_bytes(urlopen(described, timeout=30).read())
+            kept.write_bytes(urlopen(described, timeout=PATIENCE).read())
             for number, words in enumerate(([file], ["-M", str(kept)])):
                 at_main.clear()
                 at_far.clear()
@@ -187,4 +187,4 @@ def given(lines: list[str]) -> list[str]:
 
 def aria2(target: Path, *words: str) -> None:
     command = [program("aria2c"), "-d", str(target), "--no-conf", "--max-tries=2", "--summary-interval=0", *words]
-    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    subprocess.run(command, capture_output=True, timeout=PATIENCE, check=True)

@@ -35,6 +35,7 @@ from tests.front.guarded import ACCESS, STRANGE, TOKENS, Guarded, write_tokens
 from tests.front.mirrors import OPENED, Mirror, Reply, by_either, by_nginx
 from tests.requirements import need
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 FILES = {
     "README.md": b"# a model",
@@ -247,7 +248,7 @@ def test_what_no_client_would_send_is_refused_in_words(mirror: Mirror) -> None:
 
 def test_a_line_of_a_request_cannot_name_an_address_of_the_doors_own(mirror: Mirror) -> None:
     parts = urlsplit(mirror.url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as raw:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=PATIENCE) as raw:
         raw.sendall(b"GET / s3/buckets HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert b" 400 " in raw.makefile("rb").readline()
     assert mirror.get("/%20s3/buckets").status == 404

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +21,7 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import model
 from tests.front.mirrors import Mirror, by_serve
 from tests.front.stores import WatchedStore
+from tests.waiting import PATIENCE, until
 
 PROGRAM = """
 import sys
@@ -48,7 +48,7 @@ def test_it_stops_cleanly_and_quietly_when_told_to(number: signal.Signals, proce
     url = running.stdout.readline().strip()
     assert Mirror(url, DirectoryStore(tmp_path)).get("/healthz").status == 200
     running.send_signal(number)
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=PATIENCE)
     assert (running.returncode, out, err) == (0, "stopped\n", "")
 
 
@@ -64,7 +64,7 @@ def test_a_process_that_dies_is_replaced_and_nobody_waits_for_ever(tmp_path: Pat
         assert [mirror.get("/healthz").status for _ in range(20)] == [200] * 20
     finally:
         running.send_signal(signal.SIGTERM)
-        out, err = running.communicate(timeout=30)
+        out, err = running.communicate(timeout=PATIENCE)
     *said, last = out.splitlines()  # its log goes there, as nobody has said where it goes
     assert (running.returncode, last, err) == (0, "stopped", "")
     assert said
@@ -80,7 +80,7 @@ def test_an_address_that_is_taken_is_not_shared(tmp_path: Path) -> None:
             serve(lambda *_: None, ServeAt("127.0.0.1", port, 2))  # type: ignore[arg-type]
     finally:
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=30)
+        running.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(70_000, 2_000_000)])
@@ -89,7 +89,7 @@ def test_a_large_file_comes_whole_and_in_parts_and_the_connection_serves_again(t
     repo = model(store)
     commit = repo.publish({"big.bin": body})
     with by_serve(store) as mirror:
-        connection = http.client.HTTPConnection(urlsplit(mirror.url).netloc, timeout=30)
+        connection = http.client.HTTPConnection(urlsplit(mirror.url).netloc, timeout=PATIENCE)
         ranged = {} if part.start is None else {"Range": f"bytes={part.start}-{part.stop - 1}"}
         for _ in range(3):
             connection.request("GET", f"{repo.at}/resolve/{commit}/big.bin", headers=ranged)
@@ -114,10 +114,7 @@ def test_a_client_that_goes_away_ends_the_read(tmp_path: Path) -> None:
             connection.sendall(f"GET {repo.at}/resolve/{commit}/big.bin HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             connection.recv(1000)
             assert store.open == 1
-        limit = time.monotonic() + 60
-        while store.open:
-            assert time.monotonic() < limit, "the blob is still being read"
-            time.sleep(0.05)
+        until(lambda: not store.open, lambda: "the blob is still being read")
 
 
 def test_a_fault_of_ours_is_a_clean_refusal_that_the_log_explains_and_no_end(
@@ -128,7 +125,7 @@ def test_a_fault_of_ours_is_a_clean_refusal_that_the_log_explains_and_no_end(
     repo.publish({"f": b"1"})
     with by_serve(store) as mirror:
         parts = urlsplit(mirror.url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         for fault, status in ((RuntimeError("a fault"), 500), (None, 200)):
             store.fault = fault
             connection.request("GET", f"{repo.at}/resolve/main/f")

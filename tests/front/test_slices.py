@@ -21,6 +21,7 @@ from tests.front.bucket import Published, model
 from tests.front.mirrors import Mirror, by_nginx
 from tests.front.recorder import BUCKET, Recorder, recorder
 from tests.requirements import need
+from tests.waiting import PATIENCE
 
 LARGE = b"".join(number.to_bytes(8, "big") for number in range(2 * SLICE_SIZE // 8 + 5))  # two slices and 40 bytes
 LAST = len(LARGE) - 1
@@ -128,7 +129,7 @@ def test_a_front_without_room_keeps_no_large_file(bucket: Recorder, options: Ngi
 def _until_cut(mirror: Mirror, target: str, wanted: str) -> bytes:
     """The bytes of a body that the server is expected not to finish; none when it did not even begin."""
     parts = urlsplit(mirror.url)
-    connection, got = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30), b""
+    connection, got = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE), b""
     try:
         connection.connect()
         # room for little: what nginx has still to send when the next slice fails is sent together with what follows it

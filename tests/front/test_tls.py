@@ -29,6 +29,7 @@ from tests.requirements import need
 from tests.servers.child import child
 from tests.servers.nginx import nginx
 from tests.servers.ports import LOOPBACK, answers, free_port
+from tests.waiting import PATIENCE
 
 BODY = bytes(range(256)) * 1000
 
@@ -127,7 +128,7 @@ def test_nginx_speaks_http_2(tmp_path: Path) -> None:
         address = f"https://localhost:{port}{repo.at}/resolve/{commit}/a.bin"
         words = [curl, "-sS", "--http2", "--cacert", str(files.certificate), "-w", "%{http_version}"]
         words += ["-o", str(tmp_path / "got")]
-        said = subprocess.run([*words, address], capture_output=True, text=True, check=True, timeout=60)
+        said = subprocess.run([*words, address], capture_output=True, text=True, check=True, timeout=PATIENCE)
     assert said.stdout == "2"
     assert (tmp_path / "got").read_bytes() == BODY
 
@@ -169,5 +170,5 @@ def checked(folder: Path, pem: str, key: str) -> str:
     )
     program = Path(sys.executable).parent / "mirror-sync"
     words = [str(program), "-c", str(folder / "jobs.yaml"), "check"]
-    found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return found.stdout + found.stderr

@@ -22,6 +22,7 @@ from tests.front.guarded import ACCESS, OPEN_NAMES, READS, TOKENS, Guarded, bear
 from tests.front.mirrors import Mirror, Reply, by_either
 from tests.parts import program
 from tests.requirements import need
+from tests.waiting import PATIENCE
 
 URL = '<url priority="1">'
 FILES = {
@@ -263,7 +264,7 @@ def test_a_file_leads_to_its_metalink_which_shadows_no_file(mirror: Mirror) -> N
 
 def aria2(target: Path, *words: str) -> int:
     command = [program("aria2c"), "-d", str(target), "--no-conf", "--summary-interval=0", "--max-tries=2", *words]
-    return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
+    return subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False).returncode
 
 
 def test_aria2_checks_what_it_fetches_by_the_digest_and_by_the_metalink(mirror: Mirror, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from tests.front.bucket import model
 from tests.front.mirrors import OPENED, Mirror, by_nginx, s3_store
 from tests.requirements import need
 from tests.servers.ports import LOOPBACK, free_port
+from tests.waiting import PATIENCE
 
 BODY = b"some weights"
 
@@ -78,7 +79,7 @@ def serving(folder: Path, port: int, watched: int, *words: str) -> Iterator[Mirr
 
 
 def page(port: int) -> str:
-    with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=PATIENCE) as answer:
         return str(answer.read().decode())
 
 
@@ -124,7 +125,7 @@ def test_serve_counts_for_all_of_its_processes_at_an_address_of_its_own(tmp_path
         assert mirror.get("/metrics").status == 404, "readers are told nothing"
         text = page(watched)
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://{LOOPBACK}:{watched}{published.api}", timeout=10)
+            urllib.request.urlopen(f"http://{LOOPBACK}:{watched}{published.api}", timeout=PATIENCE)
         watching.watch.look(last=True)
     found = read_front(text)
     assert found.counts is not None

@@ -41,6 +41,7 @@ from tests.front.guarded import (
 from tests.front.mirrors import DOORS, PUBLISHERS, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
 from tests.stores.places import target_of
+from tests.waiting import PATIENCE
 
 ROUTES = RouteTable(PROTOCOLS).routes
 OF_REPOS = [route for route in ROUTES if route.needs in (Need.SEE, Need.READ)]
@@ -315,7 +316,7 @@ def test_the_word_of_a_take_down_goes_to_those_who_might_have_seen_the_repo(fron
 def test_no_random_request_gives_a_byte_or_a_name_to_whom_it_is_hidden(front: Mirror, guarded: Guarded) -> None:
     choose = random.Random(SEED)
     parts = urlsplit(front.url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
     leaks, answered = [], 0
     try:
         for _ in range(REQUESTS):

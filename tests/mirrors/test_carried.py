@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from mirror_sync.domain.attested import LARGEST_ATTESTED, UPSTREAM_ROOT, is_carr
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors.ways import DOORS
+from mirror_sync.domain.job.targets import DirectoryTarget, Target, Tiers
 from mirror_sync.domain.outcome.report import RepoOutcome
 from mirror_sync.errors import BadAnswer, DocumentError, StoreUnavailable
 from mirror_sync.ports.memory import NoReadCache
-from mirror_sync.ports.store import Store
+from mirror_sync.ports.store import Stat, Store
 from mirror_sync.scratch.spooled import HELD, SpooledDocument, spooled
 from mirror_sync.sources.mirror.feed_view import FeedView
 from mirror_sync.sources.mirror.mirror_source import MirrorSource
 from mirror_sync.sources.mirror.readers import StoreReader
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from mirror_sync.wiring.adapters import open_tiers
 from tests.front.bucket import Published, model
 from tests.front.mirrors import by_serve
 from tests.mirrors.chain import PERSON, Node
@@ -100,6 +103,38 @@ def test_a_large_document_with_a_wrong_byte_is_carried_nowhere(tmp_path: Path) -
     commit = source.resolve(repo.repo, "main").commit
     with pytest.raises(BadAnswer, match=f"document {Sha256.of(sums)} holds other bytes"):
         source.attested(repo.repo, commit)
+
+
+@pytest.mark.parametrize("tier", ["another folder", "a class that is restored"])
+def test_a_repo_whose_files_lie_cold_at_its_mirror_has_one_line_and_the_others_come(
+    tier: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    where: dict[str, Any] = {"url": (tmp_path / "bucket").as_uri()}
+    warm: Target = DirectoryTarget(tmp_path / "bucket")
+    tiers = Tiers(timedelta(days=30), (), DirectoryTarget(tmp_path / "cold"))
+    if tier != "another folder":
+        server: S3Server = request.getfixturevalue("moto")
+        warm, tiers = server.target("some/"), Tiers(timedelta(days=30), (), storage_class="GLACIER")
+        where = server.place("some/", bucket=warm.bucket)
+    store, tiering = open_tiers(replace(warm, tiers=tiers))
+    assert tiering is not None
+    tiering.ready(begun=False)
+    repos = [model(store) for _ in range(8)]
+    for number, repo in enumerate(repos):
+        body = b"%d" % number * 200_000
+        repo.publish({"README.md": b"---\nlicense: mit\n---\n", "w.bin": body}, described=INFO)
+        if number < 5:
+            tiering.chill(Stat(blob_key(Sha256.of(body)), len(body), 0.0), lambda: None)
+    edge = Node(tmp_path / "edge", {"kind": "mirror", **where}, job={"repos": [str(one.repo) for one in repos]})
+    reports = {one.repo: one for one in edge.sync().values()}
+    for number, repo in enumerate(repos):
+        report = reports[repo.repo.id]
+        if number >= 5:
+            assert report.outcome is RepoOutcome.PUBLISHED, report
+            continue
+        assert report.outcome is RepoOutcome.FAILED
+        assert "w.bin lies in that mirror's cold tier" in report.reason
+        assert f"mirror-sync thaw {repo.repo}" in report.reason
 
 
 def test_what_is_beyond_all_bounds_is_refused_before_it_fills_a_disk() -> None:

@@ -19,6 +19,7 @@ from tests.peak_memory import peak_of
 from tests.servers.child import child
 from tests.servers.ports import free_port
 from tests.standin import LFS, Generated, Hub
+from tests.waiting import PATIENCE
 
 MIB = 1024 * 1024
 LIMIT = 100 * MIB  # bytes of resident memory, the interpreter included
@@ -41,7 +42,7 @@ def middle(tmp_path_factory: pytest.TempPathFactory) -> Node:
 def answers(url: str) -> bool:
     """Whether a front is there already."""
     try:
-        with urlopen(f"{url}/healthz", timeout=20) as answer:
+        with urlopen(f"{url}/healthz", timeout=PATIENCE) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -72,7 +73,7 @@ def test_the_front_of_an_edge_stays_below_100_mib(middle: Node, tmp_path: Path) 
         url = f"http://127.0.0.1:{port}"
         serving.wait_until(lambda: answers(url))
         for path in ("/api/models/acme/big/tree/main?recursive=true", "/acme/big/resolve/main/w.safetensors"):
-            with urlopen(f"{url}{path}", timeout=60) as answer, (tmp_path / "body").open("wb") as body:
+            with urlopen(f"{url}{path}", timeout=PATIENCE) as answer, (tmp_path / "body").open("wb") as body:
                 shutil.copyfileobj(answer, body)
         assert (tmp_path / "body").stat().st_size == BIG
         status = Path(f"/proc/{serving.pid}/status").read_text(encoding="ascii")

@@ -45,7 +45,7 @@ def told(port: int, secret: str, repo: str) -> int:
     body = {"event": {"action": "update", "scope": "repo.content"}, "repo": {"type": "model", "name": repo}}
     headers = {"X-Webhook-Secret": secret}
     asked = urllib.request.Request(f"http://127.0.0.1:{port}/webhook", json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(asked, timeout=60) as answer:
+    with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
         return int(answer.status)
 
 

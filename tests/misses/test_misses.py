@@ -40,7 +40,7 @@ from tests.front.mirrors import Mirror, Reply
 from tests.misses.world import BIG, Desk, World, desk_of, front_of
 from tests.servers.ports import free_port
 from tests.standin import Hub
-from tests.waiting import until
+from tests.waiting import PATIENCE, until
 
 
 def shape(reply: Reply, name: str) -> tuple[object, ...]:
@@ -218,7 +218,7 @@ def test_a_repo_is_brought_back_by_one_at_a_time_however_long_that_takes(fetchin
     class Slow(_Asked):
         def thaw(self, target: str, repo: Repo) -> MovedRepo:
             begun.append(repo)
-            assert go.wait(30)
+            assert go.wait(PATIENCE)
             return MovedRepo(str(repo), Move.THAWED, 1, 1, "")
 
     settings, now = fetching[0].settings, [0.0]
@@ -237,6 +237,42 @@ def test_a_repo_is_brought_back_by_one_at_a_time_however_long_that_takes(fetchin
     go.set()
     until(lambda: len(begun) == 2)
     assert [repo.id for repo in begun] == ["acme/one", "acme/two"]
+
+
+def test_one_reader_has_a_bounded_number_of_repos_brought_back_a_day_and_is_told_so(
+    fetching: tuple[Desk, Path],
+) -> None:
+    begun = list[Repo]()
+
+    class Brings(_Asked):
+        def thaw(self, target: str, repo: Repo) -> MovedRepo:
+            begun.append(repo)
+            return MovedRepo(str(repo), Move.THAWED, 1, 1, "")
+
+    settings, now, metrics = fetching[0].settings, [0.0], Metrics()
+    tiers = Tiers(timedelta(days=30), ("log",), storage_class="GLACIER", warm_back_most=30)
+    desk = MissDesk(lambda target, repo: (), metrics.misses, lambda: now[0])
+    desk.take(replace(settings, targets={"disk": replace(settings.targets["disk"], tiers=tiers)}), Brings())
+
+    def asks(number: int, client: str) -> str:
+        name = f"model:acme/n{number}"
+        said = desk.answer(MissQuestion("thaw", "disk", name, "GET", "/x", "", "", client))
+        assert (said.status, said.headers) == (503, {"Retry-After": "3600"})
+        until(lambda: not desk._thawing)
+        return said.message
+
+    words = [asks(number, "10.0.0.1") for number in range(10)]
+    assert len(begun) == 3
+    assert ["it is being restored" in one for one in words] == [True] * 3 + [False] * 7
+    assert "no more is brought back for you today; ask " in words[-1]
+    assert "it is being restored" in asks(0, "10.0.0.1"), "what is on its way already costs nothing"
+    for number in range(10, 100):
+        asks(number, f"10.1.0.{number}")
+    assert len(begun) == 30, "all readers together"
+    now[0] = 86_400.0 / 3
+    assert "it is being restored" in asks(9, "10.0.0.1")
+    counted = {name: metrics.misses.labels(name)._value.get() for name in ("thawing", "thaw-bounded")}
+    assert counted == {"thawing": 31, "thaw-bounded": 70}
 
 
 def test_who_asks_for_a_million_names_has_little_of_the_upstream_and_takes_nothing_from_others(
@@ -279,7 +315,7 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
     class Hanging(_Asked):
         def is_taken_down(self, target: str, repo: Repo) -> bool:
             reached.release()
-            return not hangs.wait(60)
+            return not hangs.wait(PATIENCE)
 
     desk = MissDesk(lambda target, repo: (), Metrics().misses)
     desk.take(fetching[0].settings, Hanging())
@@ -296,7 +332,7 @@ def test_a_target_that_hangs_holds_up_a_bounded_number_of_questions_and_nothing_
         waiting = list[Future[int]]()
         for number in range(24):  # one by one: an upstream is asked by no more than a few at once
             waiting.append(pool.submit(asks, number))
-            assert reached.acquire(timeout=60)
+            assert reached.acquire(timeout=PATIENCE)
         assert asks(99) == 503
         assert daemon.get("/metrics").body == b"told"
         hangs.set()

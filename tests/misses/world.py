@@ -29,11 +29,11 @@ from tests.front import mirrors
 from tests.front.guarded import ACCESS, write_tokens
 from tests.requirements import need
 from tests.standin import Hub
+from tests.waiting import PATIENCE
 
 SECRET = "front-secret-1234"
 BIG = b"\x00weights" * 4000
 CARD = b"---\nlicense: apache-2.0\n---\n"
-PATIENCE = 60
 OPEN = ("pub/here", "pub/wanted", "pub/late", "pub/denied", "team/here", "team/wanted", "open/paused", "far/x")
 JOBS = """
 version: 1

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror_sync.net.http1 import BodyReader, Fields, Head, read_final_head, read_head, request_head
+from tests.waiting import PATIENCE
 
-PATIENCE = 20.0  # seconds; nothing is measured
 CHUNKED = Fields({"transfer-encoding": "chunked"})
 
 

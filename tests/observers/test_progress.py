@@ -16,6 +16,7 @@ from mirror_sync.observe.progress.live_progress import LARGE, Bars, LiveProgress
 from mirror_sync.observe.progress.plain_progress import PlainProgress, fields_of
 from mirror_sync.observe.tally import Tally
 from tests.observers.happenings import RUN, STARTED, began, came, planned, stored
+from tests.waiting import PATIENCE
 
 
 def screen(tally: Tally, width: int = 80, height: int = 24) -> list[str]:
@@ -136,7 +137,7 @@ def test_elsewhere_a_line_comes_again_and_again_while_a_run_goes_on_even_when_no
     tally = busy(3, 100)
     try:
         with PlainProgress(tally, every=0.01):
-            assert all(seen.acquire(timeout=60) for _ in range(3))
+            assert all(seen.acquire(timeout=PATIENCE) for _ in range(3))
     finally:
         structlog.reset_defaults()
 
@@ -175,7 +176,7 @@ def test_elsewhere_a_verification_has_its_line_too() -> None:
     tally(Verified(1200, 5_600_000_000, 2))
     try:
         with PlainProgress(tally, every=0.01):
-            assert seen.acquire(timeout=60)
+            assert seen.acquire(timeout=PATIENCE)
     finally:
         structlog.reset_defaults()
 

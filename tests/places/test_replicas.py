@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.outcome.replicas import MARK, ReplicaMark, ReplicaState
+from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import BlobFrozen
 from mirror_sync.ports.store import read_all
 from tests.places.site import Died, Site, dangling
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.servers.bucket import S3Server
@@ -119,6 +121,25 @@ def test_a_replica_of_which_nothing_has_changed_costs_calls_however_many_repos_t
     assert costs[0] == ({"list": 3}, {"read": 1, "put": 1})
 
 
+def test_a_machine_that_remembers_nothing_reads_each_refs_json_once(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a standby does that leads now, of more of them than are held in memory."""
+    monkeypatch.setattr("mirror_sync.engine.places.replica_pass._KEPT", 1000)
+    names = [f"acme/n{number}" for number in range(12)]
+    for name in names:
+        site.write(name, a_txt=name)
+    site.sync()
+    with site.copying() as copying:
+        copying.copy()
+    shutil.rmtree(site.folder / "state")
+    with site.copying() as copying:
+        read: Counter[str] = Counter()
+        copying.main.fails = lambda verb, key: bool(verb == "read" and key.startswith("hub/") and read.update([key]))
+        assert copying.copy().state is ReplicaState.CURRENT
+    assert read == {refs_key(Repo.parse(name)): 1 for name in names}
+
+
 def test_a_change_of_one_file_of_many_copies_that_file_and_the_documents_that_name_it(site: Site) -> None:
     site.write("acme/many", **{f"f{number:04}_txt": str(number) for number in range(800)})
     site.sync()
@@ -175,10 +196,10 @@ def test_the_daemon_copies_a_take_down_of_which_the_feed_does_not_tell(site: Sit
         copying.replicas.keep()
         try:
             copying.replicas.changed("main", sure=True)
-            end = time.monotonic() + 60
-            while site.published(site.far(), "acme/two").tombstone is None:
-                assert time.monotonic() < end, "it is given by the replica still"
-                time.sleep(0.05)
+            until(
+                lambda: site.published(site.far(), "acme/two").tombstone is not None,
+                lambda: "it is given by the replica still",
+            )
         finally:
             copying.replicas.end()
 

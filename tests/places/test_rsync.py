@@ -20,6 +20,7 @@ from tests.places.site import Site, dangling
 from tests.requirements import need
 from tests.servers.child import child
 from tests.servers.ports import LOOPBACK, answers, free_port
+from tests.waiting import PATIENCE
 
 SHIPPED = Path(__file__).parents[2] / "packaging/rsync"
 STEPS = 6
@@ -88,7 +89,7 @@ def begin(site: Site, url: str, calls: Path | None = None) -> subprocess.Popen[s
 
 def pulled(site: Site, url: str) -> DirectoryStore:
     running = begin(site, url)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE)
     assert (running.returncode, said) == (0, "")
     return DirectoryStore(site.folder / "pulled")
 
@@ -146,7 +147,7 @@ def test_a_mirror_that_is_not_mounted_takes_nothing_from_who_pulls_it(site: Site
     shutil.rmtree(site.folder / "main/hub")
     (site.folder / "main/hub").mkdir()
     running = begin(site, url)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert "has repos no more that were there: is it mounted?" in said
     assert {stat.key for stat in DirectoryStore(site.folder / "pulled").list("")} == kept
@@ -157,7 +158,7 @@ def test_a_mirror_whose_blobs_are_not_mounted_takes_nothing_from_who_pulls(site:
     shutil.move(site.folder / "main/blobs", site.folder / "elsewhere")
     (site.folder / "main/blobs").mkdir()
     running = begin(site, url)
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE)
     assert (running.returncode, "is all of it mounted?" in said) == (1, True)
     assert list(dangling(store)) == []
     assert site.refs(store) == site.refs(site.main())
@@ -168,7 +169,7 @@ def test_a_mirror_with_files_in_a_cold_place_is_refused_and_nothing_is_lost(site
     before = {stat.key for stat in store.list("")}
     site.main().put("tiers/cold.json", b"{}", Sha256.of(b"{}"))
     pulling = begin(site, url)
-    said = pulling.communicate(timeout=60)[1]
+    said = pulling.communicate(timeout=PATIENCE)[1]
     assert (pulling.returncode, "keeps files in a cold place" in said) == (1, True), said
     assert {stat.key for stat in store.list("")} == before
     site.main().delete(["tiers/cold.json"])

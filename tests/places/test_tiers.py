@@ -8,12 +8,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mirror_sync.cli.output.tier_text import tier_text
 from mirror_sync.domain.audit_record import BY_DAEMON
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
@@ -43,10 +44,16 @@ SHARED, MINE = b"s" * SIZE, {name: name.encode() * SIZE for name in "abc"}
 class Shelves:
     """Three repos, of which a and b have a file in common, published a hundred days before the passes that are made."""
 
-    def __init__(self, folder: Path, cold: dict[str, Any] | None = None, target: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        cold: dict[str, Any] | None = None,
+        target: dict[str, Any] | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> None:
         self.cold = folder / "cold"
         entry = cold or {"target": {"url": str(self.cold)}}
-        tiers = {"cold": {"after_unread": "30d", **entry}, "logs": [str(folder / "access.log*")]}
+        tiers = {"cold": {"after_unread": "30d", **entry}, "logs": [str(folder / "access.log*")], **(more or {})}
         self.site = Site(folder, {**(target or {}), "tiers": tiers})
         self.now = time.time() + 100 * DAY
         self.reads = ReadTimes(time.time() - DAY, "")
@@ -78,6 +85,8 @@ class Shelves:
 
     def pass_over(self, only: Repo | None = None, *, dry_run: bool = False) -> TierReport:
         with self.opened() as tier_pass:
+            if not dry_run:
+                tier_pass._tiering.ready(begun=False)
             return tier_pass.run(only, dry_run=dry_run)
 
     def store(self) -> Store:
@@ -140,6 +149,20 @@ def test_what_is_read_again_comes_back_and_leaves_a_copy_that_is_proved_when_it_
     with shelves.store().read(key_of(MINE["b"])) as stream:
         assert stream.readinto(memoryview(bytearray(10))) == 10
     assert path.read_bytes() == MINE["b"]
+
+
+def test_no_more_repos_come_back_in_one_pass_than_the_bound_says_and_those_first_that_were_read_last(
+    tmp_path: Path,
+) -> None:
+    shelves = Shelves(tmp_path, more={"warm_back_most": 1})
+    shelves.pass_over()
+    shelves.read(a=3, b=2, c=1).by_hand = ByHand(thawed={A: shelves.now})
+    rehearsed = shelves.pass_over(dry_run=True)
+    report = shelves.pass_over()
+    assert (report.later, rehearsed.later) == (1, 1)
+    assert moves(report) == {"acme/a": ("thawed", 2), "acme/c": ("thawed", 1)}, "what a person asked for is not counted"
+    assert "1 repo more, read since, may come back with the next pass" in tier_text(asdict(report))
+    assert moves(shelves.pass_over()) == {"acme/b": ("thawed", 1)}
 
 
 def test_nothing_goes_before_reads_were_counted_for_as_long_and_nothing_comes_back_for_that(shelves: Shelves) -> None:
@@ -324,6 +347,7 @@ def test_buckets_are_two_places_too_and_large_files_go_in_parts(tmp_path: Path, 
         "acme/c": ("archived", 2),
     }
     assert list(dangling(shelves.store())) == []
+    shelves.site.prune()
     with shelves.site.program() as program:
         assert program.verify(BY_DAEMON).ok
     shelves.reads = replace(shelves.reads, read={C: shelves.now})

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.servers.ports import LOOPBACK
+from tests.waiting import PATIENCE
 
 
 @dataclass
@@ -53,7 +54,7 @@ def _handler(state: Lying, upstream: str) -> type[BaseHTTPRequestHandler]:
             if self.command == "PUT" and state.drops(self.path):
                 self._answer(200, {"ETag": '"0"', "Content-Length": "0"}, b"")
                 return
-            line = HTTPConnection(upstream, timeout=60)
+            line = HTTPConnection(upstream, timeout=PATIENCE)
             headers = {name: value for name, value in self.headers.items() if name.lower() != "expect"}
             line.request(self.command, self.path, body, headers)
             answer = line.getresponse()

@@ -17,6 +17,7 @@ import yaml
 from tests.parts import program
 from tests.servers.child import Child, child
 from tests.servers.ports import LOOPBACK, free_port
+from tests.waiting import PATIENCE
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Prometheus:
         return found
 
     def _get(self, what: str, **query: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/v1/{what}?{urlencode(query)}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{what}?{urlencode(query)}", timeout=PATIENCE) as answer:
             return json.load(answer)["data"]
 
 

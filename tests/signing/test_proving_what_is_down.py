@@ -17,6 +17,7 @@ from mirror_sync.domain.repo import Repo
 from tests.front.mirrors import by_either
 from tests.signing.mirrors import REPO, SignedMirror
 from tests.signing.test_at_a_front import ROOT, prove, served
+from tests.waiting import PATIENCE
 
 SAID = "acme/one was taken down on {day} by J. Doe, legal: its licence was withdrawn"
 
@@ -78,6 +79,6 @@ def test_a_proof_that_is_stopped_is_no_proof_and_no_refutation(signed: SignedMir
             while statement not in front.asked and proving.poll() is None:
                 time.sleep(0.05)
             proving.send_signal(signal.SIGINT)
-            assert proving.wait(60) == 130
+            assert proving.wait(PATIENCE) == 130
             assert proving.stderr is not None
             assert proving.stderr.read() == "mirror-sync: stopped before it was proved\n"

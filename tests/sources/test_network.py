@@ -21,6 +21,7 @@ from mirror_sync.sources.hub.hub_source import HubSource
 from tests.sources.reading import FILES, TINY, fetched, fill_hub, published
 from tests.sources.relays import Proxy, self_signed, tls_before
 from tests.standin import Hub
+from tests.waiting import PATIENCE
 
 SMALL, LARGE = "config.json", "sub/model.safetensors"
 
@@ -203,7 +204,7 @@ def test_the_operators_shell_does_not_change_what_the_mirror_asks(hub: Hub, tmp_
             env={**os.environ, **shell},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert ran.stdout == f"{len(FILES)}\n", ran.stderr

@@ -16,6 +16,7 @@ from mirror_sync.domain.job.bandwidth import Bandwidth, Limit, Window
 from mirror_sync.errors import Interrupted
 from mirror_sync.sources.wrappers.pacing import Limiter, Timing
 from tests.sources.pretended import Passed, PretendedClock, Sums
+from tests.waiting import PATIENCE
 
 OVER = 10.0  # seconds
 SLACK = 0.2  # seconds of a limit that may come at once
@@ -151,5 +152,5 @@ def test_a_stop_ends_every_wait(limit: Limit) -> None:
     assert not ended
     stop.set()
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=PATIENCE)
     assert len(ended) == 8

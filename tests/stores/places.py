@@ -18,12 +18,13 @@ from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.ports.store import Store
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.s3.bucket_store import S3Options, S3Store
+from tests import waiting
 from tests.servers.bucket import S3Server
 
 MIB = 1024 * 1024
 PART_SIZE = 5 * MIB  # the least that S3 takes, so that an object of any size is cut into parts of just this
 _FRESH = multiprocessing.get_context("spawn")
-_PATIENCE = 60  # seconds, after which a child is hung
+_PATIENCE = waiting.PATIENCE  # seconds, after which a child is hung
 
 
 class Place(Protocol):

@@ -22,6 +22,7 @@ from mirror_sync.stores.directory import syncfs
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 from mirror_sync.stores.directory.syncfs import SharedSync
 from tests.stores.places import MIB
+from tests.waiting import PATIENCE
 
 Outcome = Callable[[], bool]
 
@@ -48,7 +49,7 @@ class Kernel:
 
     def sync_system(self, _: int) -> bool:
         self.begun.put(None)
-        return self.outcomes.get(timeout=20)()
+        return self.outcomes.get(timeout=PATIENCE)()
 
     def fsync(self, _: int) -> None:
         self.of_files += 1
@@ -86,7 +87,7 @@ class Writers:
                 os.close(fd)
 
         future = self._pool.submit(run)
-        assert written.wait(20)
+        assert written.wait(PATIENCE)
         return future
 
     def joined(self, many: int) -> list[Future[None]]:
@@ -106,7 +107,7 @@ def writers(tmp_path: Path) -> Iterator[Writers]:
 @contextmanager
 def one_under_way(writers: Writers, kernel: Kernel) -> Iterator[Future[None]]:
     first = writers.write()
-    kernel.begun.get(timeout=20)
+    kernel.begun.get(timeout=PATIENCE)
     yield first
 
 
@@ -114,12 +115,12 @@ def test_those_who_come_while_one_goes_on_share_the_next(writers: Writers, kerne
     with one_under_way(writers, kernel) as first:
         others = writers.joined(5)
         kernel.outcomes.put(done)
-        first.result(20)
+        first.result(PATIENCE)
         assert not any(other.done() for other in others)
         for _ in others:
             kernel.outcomes.put(done)  # of which one is taken, or two: a thread may come late
         for other in others:
-            other.result(20)
+            other.result(PATIENCE)
     assert 1 <= kernel.begun.qsize() <= 2
     assert kernel.of_files == 0
 
@@ -127,7 +128,7 @@ def test_those_who_come_while_one_goes_on_share_the_next(writers: Writers, kerne
 def test_where_the_kernel_cannot_each_file_is_synced(writers: Writers, kernel: Kernel) -> None:
     for _ in range(3):
         kernel.outcomes.put(unsupported)
-        writers.write().result(20)
+        writers.write().result(PATIENCE)
     assert kernel.of_files == 3
 
 
@@ -136,10 +137,10 @@ def test_a_failure_is_told_to_whom_it_was_for_and_then_each_file_is_synced(write
         others = writers.joined(3)  # written before the failure, which may have been theirs
         kernel.outcomes.put(broken)
         with pytest.raises(OSError, match="Input/output"):
-            first.result(20)
+            first.result(PATIENCE)
         for other in others:
-            other.result(20)
-        writers.write().result(20)
+            other.result(PATIENCE)
+        writers.write().result(PATIENCE)
     assert kernel.begun.empty()
     assert kernel.of_files == 4
 
@@ -148,10 +149,10 @@ def test_a_file_on_another_file_system_is_synced_by_itself(
     writers: Writers, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel.outcomes.put(done)
-    writers.write().result(20)
+    writers.write().result(PATIENCE)
     real, devices = os.fstat, count()
     monkeypatch.setattr(os, "fstat", lambda fd: os.stat_result((*real(fd)[:2], next(devices), *real(fd)[3:])))
-    writers.write().result(20)
+    writers.write().result(PATIENCE)
     assert kernel.of_files == 1
 
 

@@ -20,6 +20,7 @@ from tests.parts import program
 from tests.requirements import need
 from tests.servers.ports import answers as listens
 from tests.servers.ports import free_port
+from tests.waiting import PATIENCE
 
 FOLDER = Path(__file__).parents[2] / "systemd"
 FRONT = FOLDER / "mirror-front.service"
@@ -85,7 +86,7 @@ def test_nginx_needs_no_more_privileges_than_its_unit_leaves_it() -> None:
             answers = [_status(running, port, "/healthz"), _status(running, port, "/api/models/acme/none")]
         finally:
             running.send_signal(signal.SIGQUIT)
-            running.wait(30)
+            running.wait(PATIENCE)
         assert answers == [200, 404], (folder / "front/logs/error.log").read_text(encoding="utf-8")
 
 
@@ -100,7 +101,7 @@ def open_folder() -> Iterator[Path]:
 def _status(running: subprocess.Popen[bytes], port: int, path: str) -> int:
     while not listens(port):
         assert running.poll() is None, "nginx ended"
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     connection.request("GET", path)
     status = connection.getresponse().status
     connection.close()

@@ -12,6 +12,7 @@ import pytest
 from huggingface_hub import HfApi
 
 from tests.standin import LFS, Generated, Hub
+from tests.waiting import PATIENCE
 
 WEIGHTS = Generated(3_000_000, seed=1)
 
@@ -53,7 +54,7 @@ def ask() -> Ask:
 
     def once(url: str, method: str = "GET", body: bytes | None = None, **headers: str) -> Reply:
         parts = urlsplit(url)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
         try:
             target = parts.path + (f"?{parts.query}" if parts.query else "")
             spelled = {name.replace("_", "-"): value for name, value in headers.items()}

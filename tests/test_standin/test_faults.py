@@ -14,6 +14,7 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from tests.standin import LFS, Generated, Hub, Quotas, Rule, faults
 from tests.standin.answer import Request
+from tests.waiting import PATIENCE
 
 from .conftest import WEIGHTS, Ask
 
@@ -27,7 +28,10 @@ def cdn_url(hub: Hub, ask: Ask) -> str:
 def everything(url: str) -> bytes:
     """All bytes that come for a GET until the server ends the connection."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=10) as sock, sock.makefile("rb") as stream:
+    with (
+        socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE) as sock,
+        sock.makefile("rb") as stream,
+    ):
         sock.sendall(f"GET {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode())
         return stream.read()
 
@@ -131,7 +135,7 @@ def test_delays_stalls_and_trickles_take_their_time(hub: Hub, ask: Ask) -> None:
 def test_a_stall_ends_when_the_server_closes(ask: Ask) -> None:
     with Hub() as hub:
         hub.faults.add(faults.stall(3600))
-        connection = http.client.HTTPConnection("127.0.0.1", int(hub.url.rpartition(":")[2]), timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", int(hub.url.rpartition(":")[2]), timeout=PATIENCE)
         connection.request("GET", "/api/models")
         answer = connection.getresponse()
     with pytest.raises(http.client.IncompleteRead):

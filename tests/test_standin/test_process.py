@@ -20,6 +20,7 @@ from huggingface_hub import HfApi, snapshot_download
 from tests.standin import Hub
 from tests.standin.__main__ import arguments
 from tests.standin.folders import add_folder, add_spec
+from tests.waiting import PATIENCE
 
 from .conftest import Ask
 
@@ -55,7 +56,7 @@ def test_a_folder_is_served_as_a_repo_until_a_signal(tmp_path: Path, ending: sig
         got = Path(snapshot_download("acme/tiny", endpoint=url, cache_dir=tmp_path / "cache", token=False))
         assert (got / "sub" / "w.onnx").read_bytes() == (tmp_path / "sub" / "w.onnx").read_bytes()
         process.send_signal(ending)
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0
     assert {file.rfilename: file.lfs is not None for file in found.siblings or []} == {
         "config.json": False,
         "sub/w.onnx": True,
@@ -148,6 +149,6 @@ def test_many_clients_at_once_are_all_answered(hub: Hub, ask: Ask) -> None:
     ],
 )
 def test_odd_requests_get_an_answer(hub: Hub, sent: bytes, status: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", int(hub.url.rpartition(":")[2])), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", int(hub.url.rpartition(":")[2])), timeout=PATIENCE) as sock:
         sock.sendall(sent)
         assert sock.recv(100).split()[1] == status

@@ -8,6 +8,7 @@ import socket
 import pytest
 
 from tests.standin import LFS, SIDE_CALLS, Generated, Hub
+from tests.waiting import PATIENCE
 
 from .conftest import Ask
 
@@ -29,7 +30,7 @@ MALFORMED = {
 
 def answered(hub: Hub, request: bytes) -> bytes:
     """All that comes for these bytes."""
-    with socket.create_connection(("127.0.0.1", int(hub.url.rpartition(":")[2])), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", int(hub.url.rpartition(":")[2])), timeout=PATIENCE) as sock:
         sock.sendall(request)
         sock.shutdown(socket.SHUT_WR)
         with sock.makefile("rb") as stream:

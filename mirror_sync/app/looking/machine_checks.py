@@ -103,8 +103,7 @@ def look_at_runs(patient: Patient, _: str) -> Saying:
     """What failed in the last runs, by its cause."""
     from mirror_sync.app.next_runs import job_line_of
 
-    assert patient.settings is not None and patient.memory is not None  # noqa: S101, PT018  see `remembering`
-    statuses, runs = patient.known(), patient.memory.repos_and_runs()[1]
+    statuses, runs = patient.known(), patient.remembered.repos_and_runs()[1]
     failed = [one for one in statuses if one.state is RepoState.FAILED and one.code not in _ELSEWHERE]
     for code, count in Counter(one.code for one in failed).most_common():
         first = next(one for one in failed if one.code == code)
@@ -113,7 +112,7 @@ def look_at_runs(patient: Patient, _: str) -> Saying:
         command = "mirror-sync sync" if code in MAY_PASS else "mirror-sync status --gaps"
         yield Health.FAULT, f"{first.spoken} failed: {first.reason}{more}", advice, command
     now, late = patient.now(), False
-    for job in patient.settings.jobs:
+    for job in patient.sound.jobs:
         if job.target in patient.targets and (not patient.jobs or job.name in patient.jobs):
             last = next((run.of(job.name) for run in runs if job.name in run.jobs), None)
             for note in job_line_of(job, last, now).notes:
@@ -134,11 +133,10 @@ _AGAIN = "it may have passed: try again (the daemon does so by itself)"
 
 def look_at_care(patient: Patient, target: str) -> Saying:
     """When a target was verified, and what was found."""
-    assert patient.memory is not None  # noqa: S101  see `remembering`
     if not patient.published(target):
         yield Health.SKIPPED, "no run of this machine has published in it yet"
         return
-    known = {each.care: each for each in patient.memory.tended() if each.target == target}
+    known = {each.care: each for each in patient.remembered.tended() if each.target == target}
     verified, now = known.get(Care.VERIFY), patient.now()
     if verified is None:
         advice = "nobody knows whether what is published is whole: verify it, best by maintenance.verify"
@@ -154,7 +152,6 @@ def look_at_care(patient: Patient, target: str) -> Saying:
 
 def look_at_room(patient: Patient, target: str) -> Saying:
     """Whether a disk has room for what its jobs keep, by the rule that `plan` goes by."""
-    assert patient.settings is not None  # noqa: S101  who has a target has settings
     full = [one for one in patient.known() if one.code == StoreFull.code and _in(patient, one.job, target)]
     if full:
         more = f"; and {len(full) - 1:,} more" if len(full) > 1 else ""
@@ -168,7 +165,7 @@ def look_at_room(patient: Patient, target: str) -> Saying:
         return
     sizes = {(one.repo, one.kind, one.revision): one.bytes for one in patient.published(target)}
     published = sum(sizes.values())
-    jobs = [job for job in patient.settings.jobs if job.target == target]
+    jobs = [job for job in patient.sound.jobs if job.target == target]
     versions = max((job.retention.snapshots for job in jobs), default=0)
     advised = TargetPlan(target, 0, 0, 0, free, published, versions).advised_bytes
     kept = f"{counted(versions, 'version')} of {in_bytes(published)} x 1.2 want {in_bytes(advised)}"
@@ -182,21 +179,22 @@ def look_at_room(patient: Patient, target: str) -> Saying:
 
 
 def _in(patient: Patient, job: str, target: str) -> bool:
-    assert patient.settings is not None  # noqa: S101  see above
-    return any(one.name == job and one.target == target for one in patient.settings.jobs)
+    return any(one.name == job and one.target == target for one in patient.sound.jobs)
 
 
 def look_at_daemon(patient: Patient, _: str) -> Saying:
     """What the daemon says of itself at http.listen."""
-    assert patient.settings is not None  # noqa: S101  see `answering`
-    listen = patient.settings.http.listen
-    assert listen is not None  # noqa: S101  see `answering`
+    settings = patient.sound
+    listen = settings.http.listen
+    if listen is None:
+        yield Health.SKIPPED, "the daemon has no http.listen"
+        return
     host = own_address(listen.host)
     place = f"[{host}]:{listen.port}" if ":" in host else f"{host}:{listen.port}"
     try:
         reply = ask(f"http://{place}/readyz", direct=True)
     except Unreachable:
-        scheduled = any(job.schedule is not None for job in patient.settings.jobs)
+        scheduled = any(job.schedule is not None for job in settings.jobs)
         said = f"no daemon answers at http.listen, {place}"
         if scheduled:
             yield Health.WARNING, f"{said}: nothing runs by its schedule here", "start it", _start()
@@ -228,8 +226,7 @@ def _start() -> str:
 
 def look_at_certificate(patient: Patient, _: str) -> Saying:
     """The files by which a front of ours speaks TLS."""
-    assert patient.settings is not None  # noqa: S101  see `certified`
-    if doubt := certificate_doubt(patient.settings, patient.now()):
+    if doubt := certificate_doubt(patient.sound, patient.now()):
         unusable = "cannot be used" in doubt
         advice = "put both files there, for the front's user to read, or mend front.tls" if unusable else ""
         yield Health.FAULT if unusable or " ended " in doubt else Health.WARNING, doubt, advice, ""
@@ -240,7 +237,9 @@ def look_at_certificate(patient: Patient, _: str) -> Saying:
 def look_at_systemd(_patient: Patient, _: str) -> Saying:
     """Units of ours: whether they are installed, run, and have failed. Not to be run by systemd is no fault."""
     program = shutil.which("systemctl")
-    assert program is not None  # noqa: S101  see `by_systemd`
+    if program is None:
+        yield Health.SKIPPED, "there is no systemctl here"
+        return
     units = [f"{unit}.service" for unit in _UNITS]
     try:
         ended = subprocess.run(  # noqa: S603  of the system's own, no shell

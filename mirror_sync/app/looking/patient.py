@@ -98,6 +98,13 @@ class Patient:
         return written(self.path)
 
     @property
+    def sound(self) -> Settings:
+        """The settings, for checks that are made where there are some. RuntimeError where there are none."""
+        if self.settings is None:
+            raise RuntimeError(f"a check that needs a sound {self.path.name} was made without one")
+        return self.settings
+
+    @property
     def state_dir(self) -> Path | None:
         """None where nobody knows."""
         if self.settings is not None:
@@ -133,6 +140,13 @@ class Patient:
             return None
         return LocalMemory(settings, lambda: History(path, reading=True))
 
+    @property
+    def remembered(self) -> LocalMemory:
+        """The same, for checks that are made where something is remembered. RuntimeError where nothing is."""
+        if self.memory is None:
+            raise RuntimeError("a check of what is remembered was made where nothing is")
+        return self.memory
+
     def known(self) -> tuple[RepoStatus, ...]:
         """What is remembered of the repos of the jobs that are looked at. OSError."""
         if self.memory is None or self.settings is None:
@@ -144,8 +158,7 @@ class Patient:
 
     def published(self, target: str) -> list[RepoStatus]:
         """What is remembered to be published in a target. OSError."""
-        assert self.settings is not None  # noqa: S101  who has a target has settings
-        jobs = {job.name for job in self.settings.jobs if job.target == target}
+        jobs = {job.name for job in self.sound.jobs if job.target == target}
         return [one for one in self.known() if one.job in jobs and one.commit]
 
 

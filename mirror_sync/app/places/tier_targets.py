@@ -71,7 +71,7 @@ class TierTargets:
             raise
         except (MirrorError, OSError) as error:
             said = str(error) if isinstance(error, MirrorError) else cause(error, folder)
-            return TierReport(target, 0, 0, faults=(f"nothing is moved: {said}",), dry_run=dry_run)
+            return TierReport(target, 0, 0, faults=(f"nothing is archived or thawed: {said}",), dry_run=dry_run)
         if not dry_run:
             try:
                 keep_last_tiers(folder, report)

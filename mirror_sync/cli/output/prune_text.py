@@ -48,9 +48,9 @@ def _commits(repo: PrunedRepo) -> str:
 
 def keep_text(keep: Mapping[str, Any], *, dry_run: bool = False) -> str:
     """What came of the bound of a target in a sentence or two; `keep` is a KeepReport as a document."""
-    name, limit, held, left = (keep[word] for word in ("target", "limit", "bytes", "left"))
-    holds = "would hold" if dry_run and keep["repos"] else "holds"
-    bound = f"target {name} may hold {in_bytes(limit)} and {holds} {in_bytes(left if keep['repos'] else held)}"
+    name, limit, stored, left = (keep[word] for word in ("target", "limit", "bytes", "left"))
+    stores = "would store" if dry_run and keep["repos"] else "stores"
+    bound = f"target {name} may store {in_bytes(limit)} and {stores} {in_bytes(left if keep['repos'] else stored)}"
     gone = counted(len(keep["repos"]), "repo")
     went = f", once {gone} had been let go of" if dry_run else f", after {gone} had been let go of"
     said = f"{bound}{went if keep['repos'] else ''}"

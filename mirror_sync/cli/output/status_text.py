@@ -117,13 +117,13 @@ def history_text(changes: Sequence[ChangeRecord], page: TextLayout, *, every: bo
 
 
 def _cells(line: RepoStatus, job: JobLine, now: datetime) -> tuple[str, ...]:
-    held = line.commit is not None
+    published = line.commit is not None
     return (
         line.state,
         (line.commit or "-")[:SHORT],
         age(line.last_success, now),
-        f"{line.files:,}" if held else "-",
-        in_bytes(line.bytes) if held else "-",
+        f"{line.files:,}" if published else "-",
+        in_bytes(line.bytes) if published else "-",
         age(line.last_attempt, now),
         next_run_text(job, now) if line.next_try is None else _next_try(line.next_try, now),
         line.job,

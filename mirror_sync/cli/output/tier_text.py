@@ -14,10 +14,10 @@ from mirror_sync.observe.figures import counted, in_bytes
 
 def tiers_text(reports: Sequence[TierReport], page: TextLayout, asked: str = "") -> str:
     """What `archive` came to: a row for each repo, and a sentence for each target; one more where nothing of the repo
-    that was `asked` for has moved.
+    that was `asked` for went.
     """
     rows = [row for report in reports for row in _rows(report)]
-    parts = [page.table(("TARGET", "MOVE", "FILES", "BYTES", "REPO"), rows)] if rows else []
+    parts = [page.table(("TARGET", "TIER", "FILES", "BYTES", "REPO"), rows)] if rows else []
     if asked and not rows and all(report.ok for report in reports):
         parts.append(page.sentence(f"{asked}: nothing more of it goes: it is cold, small, or needed by another repo."))
     parts += [f"problem: {plain(fault)}" for report in reports for fault in report.faults]
@@ -32,6 +32,9 @@ def tier_text(tiers: Mapping[str, Any], *, dry_run: bool = False) -> str:
     said = f"target {name} {holds} {warm} warm and {cold} cold"
     waiting = sum(one["waiting"] for one in tiers["repos"])
     said += f", of which {counted(waiting, 'file')} asked for, to come within hours" if waiting else ""
+    if tiers["later"]:
+        said += f"; {counted(tiers['later'], 'repo')} more, read since, may come back with the next pass"
+        said += " (tiers.warm_back_most)"
     if tiers["unsure"]:
         said += f"; nothing goes cold by itself, since it is not known what is read: {plain(tiers['unsure'])}"
     return f"{said}."

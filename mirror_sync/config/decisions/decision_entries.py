@@ -55,7 +55,7 @@ class DecisionEntry(Keys):
     by: scalars.Sentence = Field(description="Who decided.", examples=["Jane Doe, legal"])
     why: scalars.Sentence = Field(description="Why; it is kept with every snapshot.", examples=["terms read"])
     ticket: scalars.Sentence | None = Field(default=None, description="Where it is written.", examples=["LEGAL-42"])
-    until: Until = Field(default=None, description="The last day on which it holds.", examples=["2027-01-31"])
+    until: Until = Field(default=None, description="The last day on which it counts.", examples=["2027-01-31"])
 
     @model_validator(mode="after")
     def _of_one_repo(self) -> Self:

@@ -556,7 +556,7 @@ class PublishedKeys(Keys):
 
     keep: KeepEntry | None = Field(
         default=None,
-        description="How many bytes it may hold; where it holds more, prune lets go of what was read longest ago.",
+        description="How many bytes it may store; where it stores more, prune lets go of what was read longest ago.",
         examples=[{"bytes": "200GB", "logs": ["/var/log/mirror-front/access.log*"]}],
     )
     tiers: TiersEntry | None = Field(

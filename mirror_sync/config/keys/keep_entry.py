@@ -1,4 +1,4 @@
-"""How many bytes a target may hold, and by whose reads it is told what goes first."""
+"""How many bytes a target may store, and by whose reads it is told what goes first."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def fits(quiet: timedelta, unread: timedelta) -> bool:
 
 
 class KeepEntry(Keys):
-    """What a target may hold. Where it holds more, prune lets go of the repos that were read longest ago."""
+    """What a target may store. Where it stores more, prune lets go of the repos that were read longest ago."""
 
     bytes: scalars.Room = Field(
-        description="What it may hold: MB, GB, TB (1000) or MiB, GiB, TiB (1024).", examples=["200GB"]
+        description="What it may store: MB, GB, TB (1000) or MiB, GiB, TiB (1024).", examples=["200GB"]
     )
     by: Literal["last-read"] = Field(
         default="last-read",

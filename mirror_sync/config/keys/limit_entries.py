@@ -107,7 +107,7 @@ OnlyText = Annotated[
 
 
 class WindowEntry(Keys):
-    """Hours of some days at which another limit holds."""
+    """Hours of some days at which another limit applies."""
 
     hours: HoursText = Field(
         description="From and up to, by the clock on the wall; 22:00-06:00 goes over midnight.",
@@ -135,7 +135,7 @@ class BandwidthEntry(Keys):
     windows: tuple[WindowEntry, ...] | None = Field(
         default=None,
         min_length=1,
-        description="Hours at which another limit holds; of several that overlap, the first.",
+        description="Hours at which another limit applies; of several that overlap, the first.",
         examples=[[{"hours": "08:00-20:00", "days": "mon-fri", "limit": "20MB/s"}]],
     )
     timezone: scalars.Zone = Field(

@@ -13,7 +13,7 @@ from mirror_sync.config.keys.keep_entry import LEAST_UNREAD, USUAL_QUIET, Quiet
 from mirror_sync.config.keys.values import scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.job.keep import Keep
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Tiers
+from mirror_sync.domain.job.targets import USUAL_WARM_BACK, DirectoryTarget, S3Target, Tiers
 
 
 class PrunedKeys(Keys):
@@ -158,12 +158,25 @@ class TiersEntry(Keys):
         description="on-demand: what is read again comes back by itself; by-hand: by mirror-sync thaw alone.",
         examples=["on-demand"],
     )
+    warm_back_most: int = Field(
+        default=USUAL_WARM_BACK,
+        ge=1,
+        le=999_999,
+        description="So many repos come back in one pass, and a day for readers who wait; for one of them a tenth.",
+        examples=[500],
+    )
     logs: tuple[scalars.FilePath, ...] = Field(
         default=(),
         description="The logs of all fronts that read it, one pattern for each front; left out, those of keep.",
         examples=[["/var/log/mirror-front/access.log*"]],
     )
     quiet: Quiet = USUAL_QUIET
+
+    @model_validator(mode="after")
+    def _bounded_where_it_comes_back(self) -> Self:
+        if self.warm_back == "by-hand" and "warm_back_most" in self.model_fields_set:
+            raise ValueError("warm_back_most bounds what comes back by itself; leave it out with warm_back: by-hand")
+        return self
 
     def tiers(self, base: Path, keep: Keep | None) -> Tiers:
         """What the entry stands for, beside the bound of its target; `base` is the folder of jobs.yaml."""
@@ -175,4 +188,5 @@ class TiersEntry(Keys):
             self.cold.storage_class or "",
             self.quiet if keep is None else keep.quiet,
             self.warm_back == "on-demand",
+            self.warm_back_most,
         )

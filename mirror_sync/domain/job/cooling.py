@@ -63,6 +63,14 @@ class Cooling:
             return Heat.WANTED if self.tiers.warm_back or thawed else Heat.STAYS
         return Heat.STAYS if self.unsure else Heat.COLD
 
+    def last_read(self, repo: Repo) -> float:
+        """When somebody did, in seconds; 0 where nobody was seen to."""
+        return self.reads.read.get(repo, 0.0)
+
+    def is_asked_for(self, repo: Repo) -> bool:
+        """Whether somebody said that it is to come back, since it was read last."""
+        return self.by_hand.thawed.get(repo, 0.0) > self.last_read(repo)
+
     def why(self, repo: Repo, heat: Heat) -> str:
         """In words, of one that goes or comes."""
         read = self.reads.read.get(repo)
@@ -71,7 +79,7 @@ class Cooling:
                 return "archived by hand"
             since = read if read is not None else self.reads.since or self.now
             return f"nobody has read it since {_spoken(since)}"
-        if self.by_hand.thawed.get(repo, 0.0) > (read or 0.0):
+        if self.is_asked_for(repo):
             return "asked for"
         return f"read at {_spoken(read)}" if read is not None else "published not long ago"
 

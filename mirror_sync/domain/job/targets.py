@@ -80,12 +80,16 @@ class Replica:
     front: str | None = None
 
 
+USUAL_WARM_BACK = 200  # repos
+
+
 @dataclass(frozen=True, slots=True)
 class Tiers:
     """Where the files of repos go that nobody has read for `after_unread`: to another place `at`, or into the
     `storage_class` of the bucket itself; one of both is said. `at` has no tiers of its own.
 
-    `logs` and `quiet` are those of a Keep. `warm_back`: whether what is read again comes back by itself.
+    `logs` and `quiet` are those of a Keep. `warm_back`: whether what is read again comes back by itself, and
+    `warm_back_most` how many repos at the most: in one pass, and a day for those who wait for them.
     """
 
     after_unread: timedelta
@@ -94,6 +98,7 @@ class Tiers:
     storage_class: str = ""
     quiet: timedelta = timedelta(hours=12)
     warm_back: bool = True
+    warm_back_most: int = USUAL_WARM_BACK
 
     @property
     def restores(self) -> bool:

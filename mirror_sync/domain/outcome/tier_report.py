@@ -31,6 +31,7 @@ class TierReport:
     (`dry_run`) says how they would.
 
     `unsure`: why nothing can be called unread, empty where it can. `faults`: what could not be moved, and why.
+    `later`: repos that are read and stay cold, since a pass brings no more of them back.
     """
 
     target: str
@@ -40,6 +41,7 @@ class TierReport:
     unsure: str = ""
     faults: tuple[str, ...] = ()
     dry_run: bool = False
+    later: int = 0
 
     @property
     def ok(self) -> bool:

@@ -53,11 +53,12 @@ from mirror_sync.errors import (
 )
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Stat, read_all, read_document, read_refs_json
+from mirror_sync.scratch.spilled_map import SpilledMap
 
 _LOOK_ANYWAY = timedelta(days=1)  # at all repos, whatever the feed says: it is a hint
 _AT_ONCE = 256  # small objects that are compared, and then copied, together
 _LARGEST = 64 * 1024 * 1024  # bytes of a part of the catalogue or of the audit
-_KEPT = 8 * 1024 * 1024  # bytes of refs.json objects that are held from the look at them to their turn
+_KEPT = 8 * 1024 * 1024  # bytes of refs.json objects that are in memory from the look at them to their turn
 _TRIES = 5  # to copy a repo that moves under the copy
 _ENOUGH = 3  # repos in a row of which a place answered nothing: it does not answer
 _LEDGER, _COPY, _LOOKED, _SITE = "ledger:", "copy", "looked", "site"  # names in the memory
@@ -115,6 +116,7 @@ class ReplicaPass:
         self._problems: list[str] = []
         self._bodies: dict[str, bytes] = {}
         self._kept = 0  # bytes of all that were ever in it
+        self._more_bodies = SpilledMap(most=0)  # those beyond, on disk: who remembers nothing has all of a target
         self._silent = 0
 
     def look(self) -> None:
@@ -255,11 +257,17 @@ class ReplicaPass:
             with suppress(KeyMissing, DocumentError):  # told when its turn comes
                 body = read_refs_json(self._main, repo)
                 refs = Refs.decode(body)
-                if self._kept + len(body) <= _KEPT:
-                    self._bodies[key] = body
-                    self._kept += len(body)
+                self._keep_body(key, body)
                 if refs.tombstone is not None:
                     yield repo, refs
+
+    def _keep_body(self, key: str, body: bytes) -> None:
+        if self._kept + len(body) <= _KEPT:
+            self._bodies[key] = body
+            self._kept += len(body)
+        else:
+            with suppress(StoreError):  # without room it is read once more
+                self._more_bodies.put(key.encode(), body)
 
     def _count(self, changed: Mapping[str, Stat]) -> None:
         """How much is to be copied, as far as it is known before it is read."""
@@ -289,7 +297,7 @@ class ReplicaPass:
 
     def _repo(self, tree: TreeCopy, repo: Repo, stat: Stat) -> None:
         key = refs_key(repo)
-        body = self._bodies.pop(key, None) or read_refs_json(self._main, repo)
+        body = self._bodies.pop(key, None) or self._spilled_body(key) or read_refs_json(self._main, repo)
         for _ in range(_TRIES):
             there = self._refs_there(repo)
             if there != body:
@@ -313,6 +321,11 @@ class ReplicaPass:
                 return
             body = again
         raise StoreUnavailable("it was published again and again while it was copied; the next pass tries again")
+
+    def _spilled_body(self, key: str) -> bytes | None:
+        with suppress(StoreError):
+            return self._more_bodies.pop(key.encode())
+        return None
 
     def _refs_there(self, repo: Repo) -> bytes | None:
         """What the replica publishes: read, not remembered, since all that it names is taken for there."""

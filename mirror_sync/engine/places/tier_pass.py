@@ -65,10 +65,11 @@ class _MovedFiles:
 
 @dataclass(slots=True)
 class _Plan:
-    """Repos by which way they go. `down` are the blobs that may."""
+    """Repos by which way they go; `later` would come, and are too many. `down` are the blobs that may go."""
 
     going: dict[Repo, _MovedFiles] = field(default_factory=dict)
     coming: dict[Repo, _MovedFiles] = field(default_factory=dict)
+    later: int = 0
     down: SpilledMap = field(default_factory=SpilledMap)
 
 
@@ -94,9 +95,9 @@ class TierPass:
             plan = self._plan(readers.map)
         if only is not None:
             plan.going = {repo: one for repo, one in plan.going.items() if repo == only}
-            plan.coming = {}
+            plan.coming, plan.later = {}, 0
         moved = self._rehearsed(plan) if dry_run else self._moved(plan)
-        return self._report(moved, dry_run=dry_run)
+        return replace(self._report(moved, dry_run=dry_run), later=plan.later)
 
     def thaw(self, repo: Repo) -> MovedRepo:
         """Bring back all files of one repo, or ask for them. Raises MirrorError, also where some did not come."""
@@ -141,8 +142,14 @@ class TierPass:
         if not (by_heat[Heat.COLD] or self._cold):
             return plan
         walk = Walk(partial(read_document, self._store), pass_over, mapper)
-        for repo in by_heat[Heat.WANTED]:
+        left = self._cooling.tiers.warm_back_most
+        for repo in sorted(by_heat[Heat.WANTED], key=self._cooling.last_read, reverse=True):
             self._add(plan.coming, repo, Heat.WANTED, (one for one in self._new(walk, repo) if self._lies(one, _COLD)))
+            if repo in plan.coming and not self._cooling.is_asked_for(repo):
+                left -= 1
+                if left < 0:
+                    del plan.coming[repo]
+                    plan.later += 1
         for repo in by_heat[Heat.STAYS]:
             for _ in self._new(walk, repo):
                 pass
@@ -296,7 +303,7 @@ class TierPass:
         except Interrupted:
             raise
         except MirrorError as error:
-            ended = f"not moved to its end: {error}"
+            ended = f"not done to its end: {error}"
         faults = (*self._faults[:_SHOWN], *([f"and {more} more"] if (more := len(self._faults) - _SHOWN) > 0 else ()))
         told = TierReport(self._target.name, self._warm, self._cold, tuple(repos), self._cooling.unsure)
         return replace(told, faults=(*faults, *filter(None, (ended,))), dry_run=dry_run)

@@ -153,7 +153,7 @@ class _Sweep:
     def __init__(self, given: _PruneInput, now: float, notice: PruneAnnouncement | None = None) -> None:
         self._context, self._target, self._found, self._mapper = given.context, given.target, given.found, given.mapper
         self._may_be_empty, self._notice = given.may_be_empty, notice
-        self._now, self._horizon = now, now - self._target.grace.total_seconds()
+        self._now, self._grace = now, self._target.grace.total_seconds()
         self._published = given.published
         self._took = 0.0  # seconds that the last marking of what is published took
         self._since = Elapsed(self._context)  # its end
@@ -238,11 +238,16 @@ class _Sweep:
             digest = blob_of(stat.key)
             if digest is None or digest in marks:
                 continue
-            if stat.modified < self._horizon:
+            if self._is_old(stat):
                 self._expect_repos()
                 yield stat, digest
             else:
                 self._found.young += 1
+
+    def _is_old(self, stat: Stat) -> bool:
+        """By the clock of the place where it lies; a preview has none but the machine's own."""
+        now = self._now if self._notice is None else self._notice.now_of(stat)
+        return stat.modified < now - self._grace
 
     def _expect_repos(self) -> None:
         """A folder that is not mounted, a wrong prefix, a list that came empty look like one without repos."""
@@ -286,7 +291,7 @@ class _Sweep:
         since_stat = Elapsed(self._context)
         keys = [blob_key(digest) for _, digest in batch]
         stats = self._mapper(self._target.store.stat, keys)
-        old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and stat.modified < self._horizon]
+        old = [pair for pair, stat in zip(batch, stats, strict=True) if stat and self._is_old(stat)]
         self._found.spared += (len(batch) - len(old)) * (self._recorded or not old)  # else counted at the second stat
         if not old:
             return

@@ -202,7 +202,7 @@ class _TakeDown:
         assert self._notice is not None  # noqa: S101  for the type checker: a preview removes nothing
         since_stat = Elapsed(self._context)
         found = [(one, stat) for one, stat in zip(digests, self._stats(digests), strict=True) if stat is not None]
-        old = {one: stat.size for one, stat in found if stat.modified < self._notice.now}
+        old = {one: stat.size for one, stat in found if stat.modified < self._notice.now_of(stat)}
         self._spared += len(found) - len(old)
         if not old:
             return

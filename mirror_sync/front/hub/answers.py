@@ -218,9 +218,10 @@ class BlobSlice:
 
 @dataclass(frozen=True, slots=True)
 class JoinedSlices:
-    """Bytes and slices of blobs, one after the other."""
+    """Bytes and slices of blobs, one after the other. `may_be_cold`: those of the blobs that go to a cold tier."""
 
     parts: tuple[bytes | BlobSlice, ...]
+    may_be_cold: tuple[Sha256, ...] = ()
 
     @property
     def length(self) -> int:

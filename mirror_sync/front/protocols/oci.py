@@ -42,6 +42,7 @@ from mirror_sync.domain.doors.oci_documents import (
 from mirror_sync.domain.doors.oci_images import DOOR as IMAGES
 from mirror_sync.domain.doors.oci_images import IMAGE, LARGEST_LAYERS, LAYERS, SUFFIX, ImageLayer, ImageTexts, layer_of
 from mirror_sync.domain.doors.tar_layers import LayerFile, between, pieces_of
+from mirror_sync.domain.job.cooling import LEAST
 from mirror_sync.errors import KeyMissing
 from mirror_sync.front.hub import answers
 from mirror_sync.front.hub.answers import Answer, BlobSlice, JoinedSlices, Refusal
@@ -294,14 +295,16 @@ def _of(digest: str) -> dict[str, str]:
 def _joined(layer: ImageLayer, start: int, stop: int) -> JoinedSlices:
     """Bytes [start, stop) of a layer, its own ones joined with each other."""
     parts: list[bytes | BlobSlice] = []
+    large: dict[Sha256, None] = {}
     touched = between(pieces_of(layer.files), start, stop)
     for is_file, group in groupby(touched, lambda one: isinstance(one[0], LayerFile)):
         if is_file:
-            files = ((piece, first, last) for piece, first, last in group if isinstance(piece, LayerFile))
+            files = [(piece, first, last) for piece, first, last in group if isinstance(piece, LayerFile)]
             parts += [BlobSlice(file.sha256, first, last) for file, first, last in files]
+            large |= {file.sha256: None for file, *_ in files if file.size >= LEAST}
         else:  # at once: of thousands of empty files each byte would be copied thousands of times
             parts.append(b"".join(piece[first:last] for piece, first, last in group if isinstance(piece, bytes)))
-    return JoinedSlices(tuple(parts))
+    return JoinedSlices(tuple(parts), tuple(large))
 
 
 def _text(asked: FrontRequest, texts: Mapping[str, tuple[str, str]], digest: Sha256, said: dict[str, str]) -> Answer:

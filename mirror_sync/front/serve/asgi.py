@@ -40,7 +40,7 @@ from mirror_sync.front.protocols.mounted import Mounted
 from mirror_sync.front.protocols.s3 import DOOR as S3_DOOR
 from mirror_sync.front.protocols.s3_addresses import addressed, is_marked
 from mirror_sync.front.serve.reader_turns import ReaderTurns
-from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads, joined_chunks
+from mirror_sync.front.serve.streaming import BlobResponse, BlobStream, Paced, Threads, expect_given, joined_chunks
 from mirror_sync.ports.store import Store
 
 READER, CLIENT, ASKED_DOOR = "mirror_sync.reader", "mirror_sync.client", "mirror_sync.door"  # of a scope, for the log
@@ -67,7 +67,8 @@ class ServeOptions:
     `doors`: those that are open beside the Hub's. `torrents`: how they are put together. `kernel_publishers`: whose
     kernels clients are told to trust. `s3_port`: all that is asked there is asked of the S3 door.
     `desk`: where the daemon is asked about what is not here, None for nowhere.
-    `replicas`: those with fronts of their own, the best first.
+    `replicas`: those with fronts of their own, the best first. `restores`: blobs may lie in a class of storage that
+    gives nothing before it has restored it.
     """
 
     public_url: str | None = None
@@ -85,6 +86,7 @@ class ServeOptions:
     s3_port: int | None = None
     desk: DeskOptions | None = None
     replicas: tuple[ReplicaFront, ...] = ()
+    restores: bool = False
 
 
 _DEFAULTS = ServeOptions()
@@ -141,7 +143,7 @@ class _Front(BaseRoute):
         self._always = SECURED if options.secured else {}
         self._threads = Threads()
         self._turns = ReaderTurns(options.limits) if options.limits else None
-        self._s3 = S3_DOOR in options.doors
+        self._s3, self._restores = S3_DOOR in options.doors, options.restores
         self._ask_as_of, self._as_of = ask_as_of, ""  # of the target, where this is a replica of it
         self._s3_port, self._tokens = options.s3_port, options.tokens is not None
 
@@ -228,6 +230,8 @@ class _Front(BaseRoute):
         if asked.method == "HEAD" or isinstance(answer.body, bytes) or answer.length == 0:
             return _plain(asked.method, answer)
         if isinstance(answer.body, JoinedSlices):
+            if self._restores:
+                await expect_given(self._threads, self._store, answer.body.may_be_cold)
             joined = joined_chunks(self._threads, self._store, answer.body, paced)
             return StreamingResponse(joined, answer.status, _headers(answer))
         stream = await BlobStream.open(self._threads, self._store, answer.body)

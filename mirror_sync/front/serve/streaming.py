@@ -5,7 +5,8 @@ Memory is one chunk a client, and a client that goes away ends the read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreError
 from mirror_sync.front.hub.answers import BlobSlice, JoinedSlices
 from mirror_sync.ports.byte_stream import ByteStream, FileStream
@@ -26,6 +28,7 @@ from mirror_sync.ports.store import Store
 CHUNK = 512 << 10  # bytes read and sent at once
 ZERO_COPY = "http.response.zerocopysend"
 WORTH_IT = 64 << 10  # bytes from which on the kernel sends them sooner than we read them
+_ASKED_AT_ONCE = 8
 THREADS = 64  # calls at the same time; a client that is slow to take its bytes holds none
 
 T = TypeVar("T")
@@ -89,6 +92,25 @@ class BlobStream:
         """Give the blob back, also when the request was cancelled."""
         with anyio.CancelScope(shield=True):
             await self._threads.run(lambda: self._reading.__exit__(None, None, None))
+
+
+async def expect_given(threads: Threads, store: Store, digests: Sequence[Sha256]) -> None:
+    """Before the first byte of what is put together is sent: BlobFrozen where a bucket gives one of them hours later.
+
+    One byte of each is asked for, some at once, up to the first that is not given. StoreError, too.
+    """
+    for at in range(0, len(digests), _ASKED_AT_ONCE):
+        await threads.run(partial(_open_all, store, digests[at : at + _ASKED_AT_ONCE]))
+
+
+def _open_all(store: Store, digests: Sequence[Sha256]) -> None:
+    with ThreadPoolExecutor(len(digests), "given") as pool:
+        list(pool.map(partial(_open, store), digests))
+
+
+def _open(store: Store, digest: Sha256) -> None:
+    with store.read(blob_key(digest), 0, 1):
+        pass
 
 
 async def joined_chunks(

@@ -441,8 +441,8 @@ def _care(page: MetricsSnapshot) -> Iterator[GaugeMetricFamily]:
 
 
 _KEEPS = (
-    ("limit", "target_keep_limit_bytes", "What a target may hold, as its keep says, at its last prune."),
-    ("left", "target_keep_bytes", "What a target with a keep held after its last prune."),
+    ("limit", "target_keep_limit_bytes", "What a target may store, as its keep says, at its last prune."),
+    ("left", "target_keep_bytes", "What a target with a keep stored after its last prune."),
     ("repos", "target_keep_let_go_repos", "Repos that the last prune of a target let go of."),
     (
         "since",

@@ -43,7 +43,7 @@ from mirror_sync.observe.tally import Progress, Tally
 
 # what a retry can be for: errors that are retryable, and the budget's own word
 CAUSES = ("unreachable", "rate-limited", "rate-limit-budget", "bad-answer", "integrity", "target-unavailable")
-MISSES = ("redirected", "noted", "fetching", "refused")
+MISSES = ("redirected", "noted", "fetching", "refused", "thawing", "thaw-bounded")
 WEBHOOKS = ("started", "merged", "ignored", "refused")
 _BY_JOB = (
     ("fetched_bytes", "Bytes that came from upstreams, also those of attempts that were thrown away."),

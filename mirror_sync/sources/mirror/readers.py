@@ -6,18 +6,19 @@ Both raise UpstreamErrors alone. A document is proved by its digest; of all else
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from mirror_sync.domain.catalogue.rows import LARGEST
-from mirror_sync.domain.content.keys import HUB, blob_key, repo_of, site_key
+from mirror_sync.domain.content.keys import COLD_BEGUN, HUB, blob_key, repo_of, site_key
 from mirror_sync.domain.content.manifest import RemoteFile
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import (
     BadAnswer,
+    BlobFrozen,
     Disabled,
     DocumentError,
     KeyMissing,
@@ -202,8 +203,28 @@ class StoreReader:
     def fetch(
         self, repo: Repo, commit: CommitId, file: RemoteFile, digest: Sha256, start: int, stop: int | None
     ) -> Iterator[ByteStream]:
-        with _Opened(self._store, digest, start, stop, f"{self._place}: {repo}") as stream:
+        with ExitStack() as opened:
+            try:
+                stream = opened.enter_context(_Opened(self._store, digest, start, stop, f"{self._place}: {repo}"))
+            except UpstreamError as error:
+                if self._is_cold(error.__cause__):
+                    raise UpstreamError(
+                        f"{self._place}: {repo}: {file.path} lies in that mirror's cold tier, which is not read from "
+                        f"here: have it brought back there (mirror-sync thaw {repo}), or name its front as the url"
+                    ) from error
+                raise
             yield stream
+
+    def _is_cold(self, error: BaseException | None) -> bool:
+        """Whether a file that the listing names is not given because it lies elsewhere, or is to be restored.
+
+        That is no fault of the answer, and nothing to be asked again.
+        """
+        if not isinstance(error, KeyMissing):
+            return isinstance(error, BlobFrozen)
+        with suppress(StoreError):
+            return self._store.stat(COLD_BEGUN) is not None
+        return False
 
     def repos(self, kind: Kind) -> Iterator[Repo]:
         try:

@@ -38,6 +38,10 @@ class ClassTiers:
     def ready(self, *, begun: bool) -> None:
         """It is the bucket itself."""
 
+    def cold_now(self) -> float:
+        """No blob lies elsewhere, and none is told to."""
+        return float("-inf")
+
     def placed(self) -> Iterator[Placed]:
         for stat, storage_class in self._store.list_classes(BLOBS):
             if blob_of(stat.key) is not None:

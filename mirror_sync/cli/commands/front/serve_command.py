@@ -63,6 +63,7 @@ def serve(
     settings = invocation.settings()
     mirror = Mirror(settings, learn=invocation.redaction.rotate)
     name, front = chosen(settings, target), settings.front
+    tiers = settings.targets[name].tiers
     options = ServeOptions(
         front.url,
         settings.site.enabled,
@@ -78,6 +79,7 @@ def serve(
         torrents=front.torrent_options,
         desk=desk_of(settings, name),
         replicas=settings.fronts_beside(name),
+        restores=tiers is not None and tiers.restores,
         s3_port=None if front.s3_listen is None else front.s3_listen.port,
     )
     cores = 1 if settings.edge else len(os.sched_getaffinity(0))

@@ -29,14 +29,16 @@ def archive(
     all_due: Annotated[
         bool, typer.Option("--all-due", help="What nobody reads goes, and what somebody reads comes back, everywhere.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be moved; move nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be archived or thawed; touch nothing.")
+    ] = False,
     target: Target = None,
     as_json: Json = False,
 ) -> None:
     """Let files go to the cold tier of a target.
 
     Files alone go, of 128 KiB or more, and none that another repo needs which stays. Readers have them still, or are
-    told when. A repo that is read again comes back with the next pass. Exit code 1: not all was moved.
+    told when. A repo that is read again comes back with the next pass. Exit code 1: not all of it was done.
     """
     from mirror_sync.cli.output.tier_text import tiers_text
 
@@ -44,13 +46,17 @@ def archive(
         raise UsageError("name one REPO, or --all-due")
     if all_due and target is not None:
         raise UsageError("--target goes with a REPO; --all-due looks at all targets that have tiers")
-    with invocation.mirror("looking for what nobody reads" if dry_run else "moving files", reading=dry_run) as mirror:
+    with invocation.mirror(
+        "looking for what nobody reads" if dry_run else "archiving and thawing files", reading=dry_run
+    ) as mirror:
         if repo is None:
             _expect_tiers(mirror.settings)
             reports = mirror.tiers.move_due(dry_run=dry_run)
         else:
             name = _tiered(mirror.settings, target)
             reports = (mirror.tiers.archive(name, repo_of(repo), dry_run=dry_run),)
+            if not dry_run:
+                _say_whose_note(invocation, mirror.settings)
     if as_json:
         invocation.print_json([asdict(report) for report in reports])
     else:
@@ -73,10 +79,16 @@ def thaw(
 
     with invocation.mirror("bringing files back") as mirror:
         moved = mirror.tiers.thaw(_tiered(mirror.settings, target), repo_of(repo))
+        _say_whose_note(invocation, mirror.settings)
     if as_json:
         invocation.print_json(asdict(moved))
     else:
         invocation.print(thawed_text(moved))
+
+
+def _say_whose_note(invocation: Invocation, settings: Settings) -> None:
+    if settings.ha is not None:
+        invocation.say("noted on this machine alone: a daemon that leads elsewhere does not know it; say it there, too")
 
 
 def _tiered(settings: Settings, target: str | None) -> str:
