@@ -127,9 +127,9 @@ def _published_beside(names: Sequence[str], work: Path) -> dict[str, Any]:
         for key, value in BESIDE[name].items():
             said[key] = {**said.get(key, {}), **value}
     if "signatures" in names:
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", work / "key"], check=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(work / "key")], check=True)
     if "model-signatures" in names:
-        made = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", work / "oms.pem"]
+        made = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", str(work / "oms.pem")]
         subprocess.run(made, check=True)
         (work / "oms.pem").chmod(0o600)
     return said
