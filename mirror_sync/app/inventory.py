@@ -170,14 +170,15 @@ def _never(job: Job, known: Sequence[RepoStatus], why: str) -> Iterator[RepoStat
     seen: dict[RepoPattern, set[str]] = {}
     for status in known:
         seen.setdefault(status.pattern, set()).update(status.revisions)
-    repos = [pattern.repo for pattern in seen if not pattern.is_glob]
+    repos = [pattern.repo for pattern in seen if not pattern.is_glob] if job.names_globs else []
     for pattern in job.repos:
-        if not pattern.is_glob and not job.names(pattern.repo):
+        glob = pattern.is_glob
+        if not (glob or job.takes_all or job.names(pattern.repo)):
             continue  # denied
         names = seen.get(pattern, set())
-        if pattern.is_glob and (names or any(map(pattern.matches, repos))):
+        if glob and (names or any(map(pattern.matches, repos))):
             continue
-        for wanted in (", ".join(job.revisions),) if pattern.is_glob else job.revisions:
+        for wanted in (", ".join(job.revisions),) if glob else job.revisions:
             if not any(fnmatchcase(name, wanted) for name in names):
                 yield RepoStatus(*Subject.of(job.name, pattern, wanted).parts, RepoState.NEVER, reason=why)
 

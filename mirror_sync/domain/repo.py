@@ -20,7 +20,7 @@ class Kind(StrEnum):
     @property
     def plural(self) -> str:
         """As the Hub's API and the bucket's keys spell it: `models`, `datasets`, `spaces`, `kernels`."""
-        return f"{self.value}s"
+        return self + "s"  # `value` would be two calls, for each of very many
 
     @property
     def place(self) -> str:
@@ -47,11 +47,15 @@ _RIGHT = 'write {org} before the slash and {name} behind it, like "ms-{org}/{nam
 _ALLOWED = ": the letters a-z and A-Z, digits, '-', '_' and '.' are all that may stand in a name"
 
 
+_PAGES = {f"{kind.plural}/": kind for kind in Kind}
+_OF_PAGES = (*_PAGES,)
+
+
 def _split_kind(text: str) -> tuple[Kind, str]:
-    for meant in Kind:
-        prefix = f"{meant.plural}/"
-        if text.startswith(prefix) and "/" in text.removeprefix(prefix):
-            raise ValueError(f"{text!r} is the path of a page; write {_spelled(meant, text.removeprefix(prefix))}")
+    if text.startswith(_OF_PAGES):
+        first, _, rest = text.partition("/")
+        if "/" in rest:
+            raise ValueError(f"{text!r} is the path of a page; write {_spelled(_PAGES[f'{first}/'], rest)}")
     beside = _REVISION.fullmatch(text)
     if beside:
         raise ValueError(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mirror_sync.domain.content.keys import HUB, blob_key, refs_key, repo_of
 from mirror_sync.domain.content.refs import DEFAULT_BRANCH, LEFT_BEHIND, PINNED, Refs
@@ -19,7 +19,6 @@ from mirror_sync.domain.content.tombstone import Tombstone, decode_withdrawn
 from mirror_sync.domain.content.versions import decode_pin
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.freshness import moment
-from mirror_sync.domain.outcome.traffic import PublishedSnapshot
 from mirror_sync.domain.policy.identity import Identity
 from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.errors import DocumentError, KeyMissing, StoreUnavailable
@@ -32,6 +31,9 @@ from mirror_sync.ports.store import (
     read_document,
     read_refs_json,
 )
+
+if TYPE_CHECKING:
+    from mirror_sync.domain.outcome.traffic import PublishedSnapshot
 
 Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 """Like the built-in map; an executor's map reads many documents at once."""
@@ -235,6 +237,8 @@ def rewritten_roots(store: Store, refs: Refs) -> Mapping[Sha256, Rewritten]:
 
 def published_snapshots(store: Store) -> Iterator[PublishedSnapshot]:
     """Every snapshot that the target publishes, and when it was published last. Raises StoreError."""
+    from mirror_sync.domain.outcome.traffic import PublishedSnapshot
+
     for repo in mirrored_repos(store):
         refs = read_refs(store, repo)
         rewritten = rewritten_roots(store, refs)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mirror_sync.domain.formats.file_class import may_run
 from mirror_sync.domain.job.job import Job
@@ -27,11 +27,10 @@ from mirror_sync.engine.sync.decide import Decider
 from mirror_sync.engine.sync.expand import gather
 from mirror_sync.engine.sync.heads import ListedBefore
 from mirror_sync.engine.sync.plan_totals import Freight
-from mirror_sync.engine.sync.repo_sync import JobRun, report_of, sync_repo, with_lag
-from mirror_sync.engine.transfer.file_transfer import Transfer
-from mirror_sync.engine.transfer.lanes import Lanes
-from mirror_sync.engine.transfer.segment_pool import SegmentPool
 from mirror_sync.errors import Interrupted, StoreError
+
+if TYPE_CHECKING:
+    from mirror_sync.engine.sync.repo_sync import JobRun
 
 _CODE_PATHS = 10  # of a repo that run code, which a plan names
 
@@ -94,6 +93,11 @@ def _costs(context: RunContext, jobs: Sequence[Job], plans: Sequence[RepoPlan]) 
 @contextmanager
 def open_job_run(context: RunContext, run: str, job: Job, all_jobs: Sequence[Job]) -> Iterator[JobRun]:
     """Two pools, since a file waits for its parts: one pool for both could fill up with files that wait."""
+    from mirror_sync.engine.sync.repo_sync import JobRun
+    from mirror_sync.engine.transfer.file_transfer import Transfer
+    from mirror_sync.engine.transfer.lanes import Lanes
+    from mirror_sync.engine.transfer.segment_pool import SegmentPool
+
     target, source = context.targets[job.target], context.source(job)
     with (
         target.single_flight.at_work(),
@@ -114,6 +118,7 @@ def _sync_job(
     before: ListedBefore,
 ) -> int:
     """Adds what became of every repo to `repos`; returns how many are left undone because of a stop."""
+    from mirror_sync.engine.sync.repo_sync import report_of, sync_repo, with_lag  # what transfers: no plan needs it
 
     def work(item: Task | Unlisted) -> RepoReport:
         context.go_on()
@@ -122,8 +127,8 @@ def _sync_job(
         )
         try:
             hold_recorded(context, context.targets[job.target], run, report)
-            if report.outcome is RepoOutcome.UNCHANGED and report.one_repo is not None:
-                release_published(context.targets[job.target], report.one_repo)
+            if report.outcome is RepoOutcome.UNCHANGED and (repo := report.one_repo) is not None:
+                release_published(context.targets[job.target], repo)
         except StoreError as error:
             report = report_of(item, to_outcome(context, run, job, report.pattern, error))
         context.tell(RepoFinished(run, report))

@@ -21,7 +21,7 @@ too, whichever stage added it. What of it is on the target then is named by noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from mirror_sync.domain.attested import Attested
@@ -36,7 +36,7 @@ from mirror_sync.domain.policy.rules import Candidate, Judgement, Verdict
 from mirror_sync.domain.work import Base, Plan, Task, TaskResult
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.ports.store import Store
-from mirror_sync.scratch.file_table import FileTable, ManifestView
+from mirror_sync.scratch.file_table import FilesByPath, FileTable, ManifestView
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,11 @@ class Change:
         They are read as they are asked for, and may be gone over again; who keeps them all holds a record a file.
         """
         return self.listing.files()
+
+    @property
+    def files_by_path(self) -> Iterable[MirroredFile]:
+        """The same in the order of their paths by characters."""
+        return FilesByPath(self.listing)
 
     @property
     def manifest(self) -> Manifest:

@@ -476,6 +476,16 @@ class FileTable(ScratchTable):
         return path_of(rows[-1][0])
 
 
+class FilesByPath(Iterable[MirroredFile]):
+    """The files of a table in the order of their paths, read anew each time that they are gone over."""
+
+    def __init__(self, table: FileTable) -> None:
+        self._table = table
+
+    def __iter__(self) -> Iterator[MirroredFile]:
+        return (entry.file for entry in self._table.by_path())
+
+
 class ManifestView(Mapping[str, MirroredFile]):
     """The files of a table by path, read when asked for; in the order of the listing."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from mirror_sync.domain.content.snapshot import Attachment, Document
@@ -14,6 +14,7 @@ from mirror_sync.errors import DocumentError, StoreFull, StoreUnavailable
 
 HELD = 4 * 1024 * 1024  # bytes of a document that is held in memory
 _CHUNK = 1024 * 1024  # bytes
+_GATHERED = 256 * 1024  # bytes
 
 
 class SpooledDocument:
@@ -45,6 +46,35 @@ def spooled(read: Callable[[memoryview], int], digest: Sha256, limit: int) -> At
             return Document(file.read(), digest)
         unless_kept.pop_all()
         return SpooledDocument(digest, size, file)
+
+
+def spool(pieces: Iterable[bytes]) -> Attachment:
+    """These bytes, which are named by their digest then. StoreError as of `spooled`; what `pieces` raise."""
+    with ExitStack() as unless_kept:
+        file = unless_kept.enter_context(tempfile.SpooledTemporaryFile(max_size=HELD))
+        proved, size = hashlib.sha256(), 0
+        for piece in _gathered(pieces):
+            proved.update(piece)
+            size += len(piece)
+            with _disk():
+                file.write(piece)
+        digest = Sha256(proved.hexdigest())
+        if size <= HELD:
+            file.seek(0)
+            return Document(file.read(), digest)
+        unless_kept.pop_all()
+        return SpooledDocument(digest, size, file)
+
+
+def _gathered(pieces: Iterable[bytes]) -> Iterator[bytearray]:
+    """Some hundred kilobytes at a time: who writes lines makes many pieces."""
+    body = bytearray()
+    for piece in pieces:
+        body += piece
+        if len(body) >= _GATHERED:
+            yield body
+            body = bytearray()
+    yield body
 
 
 def _spool(

@@ -8,9 +8,8 @@ whoever makes it of the same snapshot.
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mirror_sync.domain.content.manifest import MirroredFile
@@ -19,6 +18,7 @@ from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.signing.declared import DeclaredCard
+from mirror_sync.signing.long_json import Items, json_pieces
 from mirror_sync.signing.sums import sum_lines
 
 BOM = "bom.cdx.json"
@@ -31,8 +31,10 @@ _TYPES = {
 _NAMES = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/mirror-sync")
 
 
-def cyclonedx(repo: Repo, root: Root, files: Sequence[MirroredFile], info: Mapping[str, Any]) -> bytes:
-    """The document. `files` in the order of their paths, `info` the Hub's words about the repo, believed in nothing."""
+def cyclonedx(repo: Repo, root: Root, files: Iterable[MirroredFile], info: Mapping[str, Any]) -> Iterator[bytes]:
+    """The document, by pieces. `files` in the order of their paths, as often as they are asked for; `info` the Hub's
+    words about the repo, believed in nothing.
+    """
     listed = hashlib.sha256()
     for line in sum_lines(files):
         listed.update(line)
@@ -52,10 +54,10 @@ def cyclonedx(repo: Repo, root: Root, files: Sequence[MirroredFile], info: Mappi
         "metadata": metadata,
         "components": [_dataset(name) for name in subject.datasets],
     }
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return json_pieces(document, ensure_ascii=False)
 
 
-def _subject(card: DeclaredCard, root: Root, files: Sequence[MirroredFile], listed: str) -> dict[str, Any]:
+def _subject(card: DeclaredCard, root: Root, files: Iterable[MirroredFile], listed: str) -> dict[str, Any]:
     repo = card.repo
     is_model = repo.kind is Kind.MODEL
     found: dict[str, Any] = {
@@ -66,7 +68,7 @@ def _subject(card: DeclaredCard, root: Root, files: Sequence[MirroredFile], list
         "licenses": [{"license": one | {"acknowledgement": "declared"}} for one in card.licenses],
         "externalReferences": [{"type": "distribution", "url": f"{card.page}/tree/{root.commit}"}],
         "properties": [{"name": "mirror-sync:SHA256SUMS", "value": listed}],
-        "components": [_file(file) for file in files],
+        "components": [] if next(iter(files), None) is None else [Items(lambda: map(_file, files))],
     }
     if is_model:
         found["purl"] = f"pkg:huggingface/{repo.id}@{root.commit}"

@@ -49,15 +49,16 @@ class HardwareKey:
         return self._public
 
     def sign(self, data: bytes, signature_algorithm: ECDSA) -> bytes:
-        """A signature in DER. SigningError where the hardware gives none."""
+        """A signature in DER, of `data` or of what it is the hash of. SigningError where the hardware gives none."""
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
         algorithm = signature_algorithm.algorithm
-        assert isinstance(algorithm, hashes.HashAlgorithm)  # noqa: S101  for the type checker: none is prehashed here
-        hashing = hashes.Hash(algorithm)
-        hashing.update(data)
-        signed = self._signed(hashing.finalize())
+        if isinstance(algorithm, hashes.HashAlgorithm):
+            hashing = hashes.Hash(algorithm)
+            hashing.update(data)
+            data = hashing.finalize()
+        signed = self._signed(data)
         half = len(signed) // 2
         return encode_dss_signature(int.from_bytes(signed[:half], "big"), int.from_bytes(signed[half:], "big"))
 

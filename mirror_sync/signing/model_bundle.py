@@ -10,11 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mirror_sync.domain.content.manifest import MirroredFile
+from mirror_sync.scratch.spooled import spool
+from mirror_sync.signing.long_json import Items, json_pieces
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurve, EllipticCurvePublicKey
@@ -25,6 +28,7 @@ IGNORED = (".cache", ".git", ".gitattributes", ".github", ".gitignore")
 _BUNDLE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _PAYLOAD = "application/vnd.in-toto+json"
 _STATEMENT = "https://in-toto.io/Statement/v1"
+_HOLE = "<payload>"  # no base64, and in no key or certificate
 _PREDICATE = "https://model_signing/signature/v1.0"
 
 
@@ -71,19 +75,24 @@ class ModelKey:
             return False
 
 
-def model_bundle(key: ModelKey, name: str, files: Iterable[MirroredFile]) -> bytes:
-    """A signature of these files, in the order in which they come, as `model_signing sign` would write one.
+def model_bundle(key: ModelKey, name: str, files: Iterable[MirroredFile]) -> Iterator[bytes]:
+    """A signature of these files, in the order in which they come, as `model_signing sign` would write one; by pieces.
 
-    `name` is informative. ECDSA is random: each call makes another signature of the same.
+    `files` are gone over several times, `name` is informative. ECDSA is random: each call makes another signature of
+    the same. Raises SigningError, and StoreError where the disk cannot be used on which a large one lies meanwhile.
     """
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-    payload = _payload(name, files)
-    digest = {256: hashes.SHA256(), 384: hashes.SHA384()}.get(key.private.curve.key_size, hashes.SHA512())
-    signature = key.private.sign(_to_sign(payload), ec.ECDSA(digest))
+    payload = spool(_payload(name, files))
+    algorithm = {256: hashes.SHA256(), 384: hashes.SHA384()}.get(key.private.curve.key_size, hashes.SHA512())
+    hashing = hashes.Hash(algorithm)
+    for piece in chain((_preamble(payload.size),), payload.pieces()):
+        hashing.update(piece)
+    signature = key.private.sign(hashing.finalize(), ec.ECDSA(Prehashed(algorithm)))
     envelope = {
-        "payload": base64.b64encode(payload).decode(),
+        "payload": _HOLE,
         "payloadType": _PAYLOAD,
         "signatures": [{"sig": base64.b64encode(signature).decode(), "keyid": ""}],
     }
@@ -92,32 +101,52 @@ def model_bundle(key: ModelKey, name: str, files: Iterable[MirroredFile]) -> byt
         "verificationMaterial": key.material,
         "dsseEnvelope": envelope,
     }
-    return json.dumps(bundle, separators=(",", ":")).encode()
+    before, behind = json.dumps(bundle, separators=(",", ":")).encode().split(_HOLE.encode())
+    yield before
+    yield from _in_base64(payload.pieces())
+    yield behind
 
 
-def _payload(name: str, files: Iterable[MirroredFile]) -> bytes:
-    whole = hashlib.sha256()
-    resources = []
-    for file in files:
-        if file.path.partition("/")[0] in IGNORED:
-            continue
+def _payload(name: str, files: Iterable[MirroredFile]) -> Iterator[bytes]:
+    whole, count = hashlib.sha256(), 0
+    for file in _signed(files):
         whole.update(bytes.fromhex(file.sha256))
-        resources.append({"name": file.path, "algorithm": "sha256", "digest": file.sha256})
+        count += 1
     serialization = {
         "method": "files",
         "hash_type": "sha256",
         "allow_symlinks": False,
         "ignore_paths": list(IGNORED),
     }
+    resources = [Items(lambda: map(_resource, _signed(files)))] if count else []
     statement = {
         "_type": _STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": whole.hexdigest()}}],
         "predicateType": _PREDICATE,
         "predicate": {"serialization": serialization, "resources": resources},
     }
-    return json.dumps(statement, separators=(",", ":")).encode()
+    return json_pieces(statement, ensure_ascii=True)
 
 
-def _to_sign(payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding."""
-    return b"DSSEv1 %d %b %d %b" % (len(_PAYLOAD), _PAYLOAD.encode(), len(payload), payload)
+def _signed(files: Iterable[MirroredFile]) -> Iterator[MirroredFile]:
+    return (file for file in files if file.path.partition("/")[0] not in IGNORED)
+
+
+def _resource(file: MirroredFile) -> dict[str, str]:
+    return {"name": file.path, "algorithm": "sha256", "digest": file.sha256}
+
+
+def _preamble(size: int) -> bytes:
+    """What stands before a payload in DSSE's pre-authentication encoding."""
+    return b"DSSEv1 %d %b %d " % (len(_PAYLOAD), _PAYLOAD.encode(), size)
+
+
+def _in_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """As if all were one: each piece is cut where a group of three bytes ends."""
+    left = b""
+    for piece in pieces:
+        whole = left + piece
+        end = len(whole) - len(whole) % 3
+        yield base64.b64encode(whole[:end])
+        left = whole[end:]
+    yield base64.b64encode(left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, Any
 from mirror_sync.domain.audit_record import AuditHead
 from mirror_sync.domain.content.manifest import MirroredFile
 from mirror_sync.domain.content.refs import STATEMENT, STATEMENT_SIGNATURE, Refs
-from mirror_sync.domain.content.snapshot import Document, Root
+from mirror_sync.domain.content.snapshot import Attachment, Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.pkcs11_uri import Pkcs11Uri
 from mirror_sync.domain.repo import Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, KeyMissing, SigningError, StoreUnavailable
 from mirror_sync.ports.store import MAX_REFS, Store, read_all, read_document
+from mirror_sync.scratch.spooled import spool
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, LARGEST, AllowedSigners
 from mirror_sync.signing.bom import BOM, cyclonedx
 from mirror_sync.signing.hardware_keys import open_elliptic
 from mirror_sync.signing.model_bundle import MODEL_SIGNATURE, ModelKey, model_bundle
 from mirror_sync.signing.private_keys import read_certificates, read_ed25519
 from mirror_sync.signing.spdx3 import SPDX3_BOM, spdx3
-from mirror_sync.signing.sshsig import PublicKey, sign
+from mirror_sync.signing.sshsig import PublicKey, sign, sign_pieces
 from mirror_sync.signing.statement import StatedSnapshot, Statement, names_of
 from mirror_sync.signing.sums import SUMS, SUMS_SIGNATURE, sum_lines
 
@@ -41,10 +42,12 @@ _STALLED = timedelta(minutes=1)  # after which no call lands any more that was s
 
 @dataclass(frozen=True, slots=True)
 class SnapshotFacts:
-    """A snapshot as its documents tell of it: `files` in the order of their paths, `info` the Hub's words about it."""
+    """A snapshot as its documents tell of it: `files` in the order of their paths, which may be gone over again and
+    again, `info` the Hub's words about it.
+    """
 
     root: Root
-    files: Sequence[MirroredFile]
+    files: Iterable[MirroredFile]
     info: Mapping[str, Any]
 
     @property
@@ -125,25 +128,26 @@ class SnapshotSigner:
     def __init__(self, keys: SigningKeys, boms: Sequence[str] = ()) -> None:
         self._keys, self._boms = keys, boms
 
-    def documents(self, facts: SnapshotFacts) -> dict[str, bytes]:
+    def documents(self, facts: SnapshotFacts) -> dict[str, Attachment]:
         """By the name of the attachment: sums, signatures and bill of materials, as far as they are asked for.
 
-        All but the model bundle come out the same, byte for byte, each time. Raises SigningError, DocumentError.
+        All but the model bundle come out the same, byte for byte, each time. Large ones lie on the disk. Raises
+        SigningError, DocumentError, and StoreError where that disk cannot be used.
         """
-        found: dict[str, bytes] = {}
+        found: dict[str, Attachment] = {}
         if self._keys.ssh_path is not None:
-            found[SUMS] = b"".join(sum_lines(facts.files))
-            found[SUMS_SIGNATURE] = sign(self._keys.ssh, found[SUMS])
+            found[SUMS] = spool(sum_lines(facts.files))
+            found[SUMS_SIGNATURE] = Document.of(sign_pieces(self._keys.ssh, found[SUMS].pieces()))
         if self._keys.model_path is not None:
             name = facts.repo.id.rpartition("/")[2]
-            found[MODEL_SIGNATURE] = model_bundle(self._keys.model, name, facts.files)
+            found[MODEL_SIGNATURE] = spool(model_bundle(self._keys.model, name, facts.files))
         if "cyclonedx" in self._boms:
-            found[BOM] = cyclonedx(facts.repo, facts.root, facts.files, facts.info)
+            found[BOM] = spool(cyclonedx(facts.repo, facts.root, facts.files, facts.info))
         if "spdx3" in self._boms:
-            found[SPDX3_BOM] = spdx3(facts.repo, facts.root, facts.files, facts.info)
+            found[SPDX3_BOM] = spool(spdx3(facts.repo, facts.root, facts.files, facts.info))
         return found
 
-    def stale(self, facts: SnapshotFacts, read: Callable[[Sha256], bytes]) -> dict[str, bytes]:
+    def stale(self, facts: SnapshotFacts, read: Callable[[Sha256], bytes]) -> dict[str, Attachment]:
         """Those documents that the root does not name as they would be made now.
 
         `read` gives the bytes of an attachment. A model bundle stays where it is of our key.
@@ -154,7 +158,7 @@ class SnapshotSigner:
             with suppress(KeyMissing, DocumentError):
                 if self._keys.model.made(read(named[MODEL_SIGNATURE])):
                     del found[MODEL_SIGNATURE]
-        return {name: body for name, body in found.items() if named.get(name) != Sha256.of(body)}
+        return {name: made for name, made in found.items() if named.get(name) != made.digest}
 
 
 class StatementSeal:

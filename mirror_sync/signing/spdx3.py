@@ -12,10 +12,9 @@ licences: a card does not say that one of them is enough.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mirror_sync.domain.content.manifest import MirroredFile
@@ -24,6 +23,7 @@ from mirror_sync.domain.freshness import moment
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.signing.declared import HUB, DeclaredCard
+from mirror_sync.signing.long_json import Items, json_pieces
 from mirror_sync.signing.sums import sum_lines
 
 SPDX3_BOM = "bom.spdx3.json"
@@ -40,15 +40,18 @@ _NO_DATE = "1970-01-01T00:00:00Z"  # a document must have one
 Element = dict[str, Any]
 
 
-def spdx3(repo: Repo, root: Root, files: Sequence[MirroredFile], info: Mapping[str, Any]) -> bytes:
-    """The document. `files` in the order of their paths, `info` the Hub's words about the repo, believed in nothing."""
-    listed = hashlib.sha256()
+def spdx3(repo: Repo, root: Root, files: Iterable[MirroredFile], info: Mapping[str, Any]) -> Iterator[bytes]:
+    """The document, by pieces. `files` in the order of their paths, as often as they are asked for; `info` the Hub's
+    words about the repo, believed in nothing.
+    """
+    listed, count = hashlib.sha256(), 0
     for line in sum_lines(files):
         listed.update(line)
+        count += 1
     place = f"https://spdx.org/spdxdocs/{uuid.uuid5(_NAMES, f'{repo}@{root.commit} {listed.hexdigest()}')}"
     elements = _Elements(place)
     subject = elements.package(DeclaredCard(repo, info), root, files, listed.hexdigest())
-    elements.files_of(subject, files)
+    elements.files_of(subject, files, count)
     made = moment(root.last.get("date"))
     creation = {
         "type": "CreationInfo",
@@ -58,7 +61,7 @@ def spdx3(repo: Repo, root: Root, files: Sequence[MirroredFile], info: Mapping[s
         "createdBy": [elements.add("SoftwareAgent", "tool", name="mirror-sync")],
         **({"comment": "when the commit was made is not known"} if made is None else {}),
     }
-    inside = [one["spdxId"] for one in elements.graph]
+    inside = [*elements.names]
     bom = elements.add(
         "software_Sbom", "bom", rootElement=[subject], element=inside, software_sbomType=["analyzed"], name=str(repo)
     )
@@ -66,7 +69,7 @@ def spdx3(repo: Repo, root: Root, files: Sequence[MirroredFile], info: Mapping[s
     kept = ["core", "software", "simpleLicensing", *profile]
     elements.add("SpdxDocument", "document", rootElement=[bom], element=[*inside, bom], profileConformance=kept)
     document = {"@context": _CONTEXT, "@graph": [creation, *elements.graph]}
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return json_pieces(document, ensure_ascii=False)
 
 
 class _Elements:
@@ -74,21 +77,27 @@ class _Elements:
 
     def __init__(self, place: str) -> None:
         self._place = place
-        self.graph: list[Element] = []
+        self.graph: list[Element | Items] = []
+        self.names: list[str | Items] = []  # their addresses
 
     def add(self, kind: str, place: str, /, **said: Any) -> str:
         """One element more, without what is None; its address."""
-        identity = f"{self._place}#{place}"
-        told = {key.replace("from_", "from"): value for key, value in said.items() if value is not None}
-        self.graph.append({"type": kind, "spdxId": identity, "creationInfo": _MADE, **told})
+        element = self._element(kind, place, **said)
+        self.graph.append(element)
+        identity: str = element["spdxId"]
+        self.names.append(identity)
         return identity
 
-    def relate(self, place: str, kind: str, of: str, to: Sequence[str], **said: Any) -> None:
+    def _element(self, kind: str, place: str, /, **said: Any) -> Element:
+        told = {key.replace("from_", "from"): value for key, value in said.items() if value is not None}
+        return {"type": kind, "spdxId": f"{self._place}#{place}", "creationInfo": _MADE, **told}
+
+    def relate(self, place: str, kind: str, of: str, to: Sequence[str | Items], **said: Any) -> None:
         """What an element is to others; nothing where there are none."""
         if to:
             self.add("Relationship", place, relationshipType=kind, from_=of, to=list(to), **said)
 
-    def package(self, card: DeclaredCard, root: Root, files: Sequence[MirroredFile], listed: str) -> str:
+    def package(self, card: DeclaredCard, root: Root, files: Iterable[MirroredFile], listed: str) -> str:
         """What the document is about, with its licences and what it comes of."""
         repo, made = card.repo, moment(root.last.get("date"))
         date = None if made is None else iso_utc(made)
@@ -120,18 +129,17 @@ class _Elements:
         self.relate("descends", "descendantOf", subject, bases)
         return subject
 
-    def files_of(self, subject: str, files: Iterable[MirroredFile]) -> None:
-        """Every file with its digest."""
-        named = [
-            self.add(
-                "software_File",
-                f"file-{number}",
-                name=file.path,
-                verifiedUsing=[{"type": "Hash", "algorithm": "sha256", "hashValue": file.sha256}],
-            )
-            for number, file in enumerate(files)
-        ]
-        self.relate("contains", "contains", subject, named, completeness="complete")
+    def files_of(self, subject: str, files: Iterable[MirroredFile], count: int) -> None:
+        """Every file with its digest; there are `count`."""
+        if count:
+            self.graph.append(Items(lambda: (self._file(number, file) for number, file in enumerate(files))))
+            named = Items(lambda: (f"{self._place}#file-{number}" for number in range(count)))
+            self.names.append(named)
+            self.relate("contains", "contains", subject, [named], completeness="complete")
+
+    def _file(self, number: int, file: MirroredFile) -> Element:
+        told = [{"type": "Hash", "algorithm": "sha256", "hashValue": file.sha256}]
+        return self._element("software_File", f"file-{number}", name=file.path, verifiedUsing=told)
 
     def _licence(self, declared: Sequence[Mapping[str, str]]) -> str:
         """One expression of all that is declared; what SPDX has no name for is a reference to a text."""
@@ -183,7 +191,7 @@ class _Elements:
         )
 
 
-def _of_dataset(files: Sequence[MirroredFile], date: str | None) -> Element:
+def _of_dataset(files: Iterable[MirroredFile], date: str | None) -> Element:
     return {
         "builtTime": date,
         "dataset_datasetType": ["noAssertion"],

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ class Signature:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        signed = _to_sign(message, self.namespace.encode(), self.hash_name)
+        signed = _to_sign((message,), self.namespace.encode(), self.hash_name)
         try:
             Ed25519PublicKey.from_public_bytes(self.key.raw).verify(self.body, signed)
         except (InvalidSignature, ValueError):
@@ -86,6 +87,11 @@ class Signature:
 
 def sign(key: Ed25519PrivateKey, message: bytes, namespace: str = NAMESPACE) -> bytes:
     """An armored signature: what `ssh-keygen -Y sign -n NAMESPACE -f KEY` writes of the same bytes."""
+    return sign_pieces(key, (message,), namespace)
+
+
+def sign_pieces(key: Ed25519PrivateKey, message: Iterable[bytes], namespace: str = NAMESPACE) -> bytes:
+    """The same of a message that comes by pieces."""
     public = _wire(key.public_key().public_bytes_raw())
     signature = _string(KEY_TYPE.encode()) + _string(key.sign(_to_sign(message, namespace.encode(), b"sha512")))
     fields = (public, namespace.encode(), b"", b"sha512", signature)
@@ -121,9 +127,11 @@ def _decoded(armored: bytes) -> Signature:
     return Signature(key, namespace.decode(), hash_name, body)
 
 
-def _to_sign(message: bytes, namespace: bytes, hash_name: bytes) -> bytes:
-    digest = _HASHES[hash_name](message).digest()
-    return _MAGIC + b"".join(map(_string, (namespace, b"", hash_name, digest)))
+def _to_sign(message: Iterable[bytes], namespace: bytes, hash_name: bytes) -> bytes:
+    hashing = _HASHES[hash_name]()
+    for piece in message:
+        hashing.update(piece)
+    return _MAGIC + b"".join(map(_string, (namespace, b"", hash_name, hashing.digest())))
 
 
 def _wire(raw: bytes) -> bytes:

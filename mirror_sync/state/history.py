@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -117,6 +117,8 @@ SELECT job, kind, repo, revision, outcome, commit_id, reason, code, files, bytes
 FROM repos ORDER BY job, kind, repo, revision
 """
 
+_FOUND = "SELECT job, kind, repo, revision, outcome, code, reason FROM repos"
+
 _CHANGES = """
 SELECT job, kind, repo, revision, outcome, at, run, commit_id, reason, code, files, fetched_files, fetched_bytes,
     reused_files, reused_bytes, seconds, committed, published, lag_seconds
@@ -206,6 +208,11 @@ class History:
         """The state of every repo that any job ever named, by job and name. OSError when the file cannot be read."""
         rows = self._read(_LATEST)
         return tuple(map(_status, rows))
+
+    def found(self) -> Iterator[tuple[Subject, RepoOutcome, str, str]]:
+        """What every repo came to last, with its code and its reason, and no more of it. OSError as of `latest`."""
+        for job, kind, repo, revision, outcome, code, reason in self._read(_FOUND):
+            yield Subject(job, Kind(kind), repo, revision), RepoOutcome(outcome), code, reason
 
     def last_check(self, subject: Subject) -> LastCheck | None:
         """The last check of it that a report was told of; None when it is not known."""
@@ -452,7 +459,7 @@ def _assurance(row: Sequence[Any]) -> Assurance:
     """Of the columns of _ASSURANCE."""
     signed, scanned, at, worst, files, paths = row
     flags = None if signed is None else bool(signed), None if scanned is None else bool(scanned)
-    return Assurance(*flags, at, worst, files, tuple(json.loads(paths or "[]")))
+    return Assurance(*flags, at, worst, files, tuple(json.loads(paths)) if paths and paths != "[]" else ())
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -467,7 +467,7 @@ class Mirror:
         hooks = self._hook_delivery() if self.settings.hooks else None
         notices = () if hooks is None else (Notices(self.history.latest, hooks, deliver_names=hooks),)
         ways = WaysCounter(self.settings.state_dir, self.speeds)
-        return News(self.history.latest, tell_all((*notices, self.history, ways, *self._observers, self._overheard)))
+        return News(self.history.found, tell_all((*notices, self.history, ways, *self._observers, self._overheard)))
 
     def _deliverer(self) -> HookDelivery:
         from mirror_sync.observe.notify.hook_delivery import HookDelivery

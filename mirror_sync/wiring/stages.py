@@ -110,10 +110,8 @@ def _attaching(signer: SnapshotSigner) -> Callable[[Change], Change]:
     def attach(change: Change) -> Change:
         root = change.written
         assert root is not None  # noqa: S101  for the type checker: `document` comes before
-        files = sorted(change.files_of(), key=lambda file: file.path)
-        for name, body in signer.documents(SnapshotFacts(root, files, change.resolved.described)).items():
-            change = change.attached(name, body)
-        return change
+        made = signer.documents(SnapshotFacts(root, change.files_by_path, change.resolved.described))
+        return replace(change, attachments={**change.attachments, **made})
 
     return attach
 

@@ -17,7 +17,7 @@ from mirror_sync.domain.repo import RepoPattern
 from tests.call_counter import OURS, calls_counted
 
 FEW, MANY = 100, 600  # repos, half of them in each of two jobs
-CALLS = 38
+CALLS = 30
 HEAD = """
 version: 1
 state_dir: ./state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import weakref
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -84,6 +85,24 @@ def test_what_nobody_ordered_has_to_end_with_the_hours_of_its_job_as_a_run_that_
     assert [begun.state for begun in runs.hint(ONE)] == [RequestState.STARTED]
     until(lambda: len(mirror.ends) == 2 and not runs.names())
     assert [f"{end:%H:%M}" for end in mirror.ends if end] == [OPEN.partition("-")[2]] * 2
+    assert runs.end(60)
+
+
+def test_what_a_run_has_needed_is_given_back_when_it_ends(tmp_path: Path) -> None:
+    runs, mirror = runs_of(tmp_path, OPEN)
+
+    class Held:
+        """In a circle, so that a collection alone finds it."""
+
+    def hold(_: object) -> None:
+        held = Held()
+        held.__dict__["itself"] = held
+        left.append(weakref.ref(held))
+
+    left: list[weakref.ref[Held]] = []
+    mirror.sync = Before(mirror.sync, hold)
+    runs.due("night")
+    assert [one() for one in left] == [None]
     assert runs.end(60)
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from mirror_sync.domain.outcome.report import RepoOutcome, RunReport
 from mirror_sync.engine.sync.hints import RUNS
+from tests.call_counter import calls_counted
 from tests.engine.workshop import Workshop, job
 from tests.standin import Hub, faults
+
+CALLS = 530  # in our code, for each repo more
 
 
 def fill(hub: Hub, owner: str, count: int) -> list[str]:
@@ -68,6 +71,19 @@ def test_repos_of_owners_of_their_own_cost_one_call_each(hub: Hub, workshop: Wor
     hub.log.clear()
     assert workshop.sync(wanted).count(RepoOutcome.UNCHANGED) == 12
     assert calls(hub) == (0, 12)
+
+
+def test_a_repo_more_that_has_not_changed_costs_few_calls_of_our_code(hub: Hub, workshop: Workshop) -> None:
+    """A bound is a fifth above what was counted. Who raises it has seen by docs/lab/scale.md what for."""
+    counted = []
+    for few in (6, 18):
+        wanted = job(*[name for number in range(few) for name in fill(hub, f"org{number}", 1)])
+        workshop.sync(wanted)
+        workshop.sync(wanted)  # all is remembered from here on
+        with calls_counted() as found:
+            assert workshop.sync(wanted).count(RepoOutcome.UNCHANGED) == few
+        counted.append(sum(found.values()))
+    assert (counted[1] - counted[0]) / 12 <= CALLS
 
 
 def test_owners_of_far_more_repos_than_wanted_cost_four_calls_more_in_all(hub: Hub, workshop: Workshop) -> None:

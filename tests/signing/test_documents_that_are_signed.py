@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from mirror_sync.domain.content.snapshot import Root
 from mirror_sync.domain.digest import CommitId, GitOid, Sha256
 from mirror_sync.domain.repo import Kind, Repo
 from mirror_sync.errors import SigningError
+from mirror_sync.scratch import spooled
 from mirror_sync.signing.bom import cyclonedx
 from mirror_sync.signing.declared import SPDX
+from mirror_sync.signing.long_json import Items, json_pieces
 from mirror_sync.signing.signer import SigningKeys, SnapshotFacts, SnapshotSigner
 from mirror_sync.signing.spdx3 import spdx3
 from mirror_sync.signing.statement import StatedSnapshot, Statement
@@ -83,7 +86,7 @@ def test_a_statement_is_read_as_it_was_written_and_anything_else_is_none() -> No
     ],
 )
 def test_licences_are_in_the_letters_of_spdx_or_a_name_of_their_own(card: Any, licences: Any) -> None:
-    bom = json.loads(cyclonedx(Repo(Kind.MODEL, "acme/one"), root_of(), [file_of("a")], {"cardData": card}))
+    bom = json.loads(b"".join(cyclonedx(Repo(Kind.MODEL, "acme/one"), root_of(), [file_of("a")], {"cardData": card})))
     told = bom["metadata"]["component"].get("licenses")
     wanted = licences and [{"license": {**one, "acknowledgement": "declared"}} for one in licences]
     assert told == wanted
@@ -105,23 +108,44 @@ def test_whatever_a_hub_says_a_bill_of_materials_is_json_and_the_same_each_time(
 ) -> None:
     info = {"cardData": {"license": card, "datasets": card, "base_model": tags}, "pipeline_tag": task, "tags": tags}
     for make, sign in ((cyclonedx, '"bomFormat":"CycloneDX"'), (spdx3, '"specVersion":"3.0.1"')):
-        first = make(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info)
+        first = b"".join(make(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info))
         assert json.loads(first)
         assert sign.encode() in first
-        assert make(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info) == first
+        assert b"".join(make(Repo(Kind.MODEL, "acme/one"), root_of(date=date), [file_of("a")], info)) == first
 
 
-def test_signing_ten_thousand_files_makes_five_documents_within_a_hundred_mebibytes(tmp_path: Path) -> None:
+class Listed(Iterable[MirroredFile]):
+    """So many files, none of which is held."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __iter__(self) -> Iterator[MirroredFile]:
+        return (file_of(f"folder-{number // 100:03}/file-{number:05}.safetensors") for number in range(self._count))
+
+
+def test_ten_times_as_many_files_are_signed_in_the_same_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for bound in ("HELD", "_CHUNK", "_GATHERED"):
+        monkeypatch.setattr(spooled, bound, 64 * 1024)  # all but small documents lie on the disk
     keys = SigningKeys("mirror", ssh_key(tmp_path), elliptic_key(tmp_path))
-    files = [file_of(f"folder-{number % 100:03}/file-{number:05}.safetensors") for number in range(10_000)]
     signer = SnapshotSigner(keys, ["cyclonedx", "spdx3"])
     keys.expect()
-    tracemalloc.start()
-    documents = signer.documents(SnapshotFacts(root_of(), files, {}))
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert sorted(documents) == ["SHA256SUMS", "SHA256SUMS.sig", "bom.cdx.json", "bom.spdx3.json", "model.sig"]
-    assert most < 100 * 1024 * 1024
+    peaks = []
+    for count in (1, 2_000, 6_000):  # the first imports what the others need
+        tracemalloc.start()
+        documents = signer.documents(SnapshotFacts(root_of(), Listed(count), {}))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert sorted(documents) == ["SHA256SUMS", "SHA256SUMS.sig", "bom.cdx.json", "bom.spdx3.json", "model.sig"]
+    assert peaks[2] - peaks[1] < 512 * 1024, "a record of each of four thousand more takes some megabytes"
+
+
+def test_documents_by_pieces_are_what_json_makes_of_all_at_once() -> None:
+    document = {"a": [1, Items(lambda: range(2500)), '"x"'], "b": [Items(lambda: ({"n": "\u00e4\ud800"},))]}
+    for ascii_only in (True, False):
+        whole = {"a": [1, *range(2500), '"x"'], "b": [{"n": "\u00e4\ud800"}]}
+        text = json.dumps(whole, ensure_ascii=ascii_only, separators=(",", ":"))
+        assert b"".join(json_pieces(document, ensure_ascii=ascii_only)) == text.encode(errors="replace")
 
 
 def test_a_publication_that_is_signed_puts_seven_blobs_more_and_the_mirrors_key_once(tmp_path: Path) -> None:

@@ -15,10 +15,9 @@ from typing import Any
 
 from mirror_sync.app.trust.auditing import acting
 from mirror_sync.domain.audit_record import Act, Actor, Verb
-from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.refs import Refs
 from mirror_sync.domain.content.rewritten import PUBLISHED, Rewritten, encode_rewritten, time_of
-from mirror_sync.domain.content.snapshot import Document, Root
+from mirror_sync.domain.content.snapshot import Attachment, Document, Root
 from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.doors import oci_images
 from mirror_sync.domain.doors.oci_images import IMAGE, image_fault
@@ -42,6 +41,7 @@ from mirror_sync.engine.published import (
     rewritten_roots,
 )
 from mirror_sync.engine.stopping import running
+from mirror_sync.engine.sync.publish import put_all
 from mirror_sync.errors import DocumentError, Interrupted, MirrorError, StoreUnavailable, UsageError
 from mirror_sync.ports.store import MAX_DOCUMENT, MAX_TREE, Store, read_document
 from mirror_sync.signing.allowed_signers import ALLOWED_SIGNERS, Signer
@@ -247,23 +247,23 @@ class Signing:
         root = read_root(self._store, digest)
         files = sorted((entry.file for entry in read_listing(self._store, root)), key=lambda file: file.path)
         facts = SnapshotFacts(root, files, self._info(root))
-        lacking = dict[str, bytes]()
+        lacking = dict[str, Attachment]()
         if self._signer is not None:
             lacking = self._signer.stale(facts, partial(read_document, self._store, limit=MAX_DOCUMENT))
         if self._doors is not None:
-            lacking |= self._doors.stale(self._store, root, files, lacking)
-            self._tell_torrent(root, lacking.get(FACTS))
+            made = self._doors.stale(self._store, root, files, lacking)
+            lacking |= {name: Document.of(body) for name, body in made.items()}
+            self._tell_torrent(root, made.get(FACTS))
             if oci_images.DOOR in self._doors.open and not {IMAGE} & {*root.attachments, *lacking}:
                 why = image_fault(files) or f"no client takes one of {len(files):,} files"
                 self._imageless.append(f"{root.commit}: {why}")
         if not lacking:
             return digest
-        documents = {name: Document.of(body) for name, body in lacking.items()}
-        named = {name: document.digest for name, document in documents.items()}
+        named = {name: document.digest for name, document in lacking.items()}
         top = replace(root, attachments={**root.attachments, **named}).encode()
         if len(top.body) > MAX_TREE:
             raise DocumentError(f"{facts.repo} at {root.commit}: its root would be too large with it")
-        for document in (*documents.values(), top):  # the root last: it never names what is not there
+        for document in (*lacking.values(), top):  # the root last: it never names what is not there
             self._put(document)
         return top.digest
 
@@ -326,9 +326,8 @@ class Signing:
         else:  # beside prunes: all but the new documents is named by the snapshots that `put` finds published still
             guard.publish((commit, anew[commit]), None, put)
 
-    def _put(self, document: Document) -> None:
-        self._store.put(blob_key(document.digest), document.body, document.digest)
-        expect_kept(self._store, [(document.digest, len(document.body))])
+    def _put(self, document: Attachment) -> None:
+        expect_kept(self._store, put_all(self._store, [document]).items())
 
 
 def _rooted(refs: Refs) -> tuple[dict[CommitId, Sha256], Sha256 | None]:

@@ -26,7 +26,6 @@ from mirror_sync.config.yaml.wording import example, value_at
 from mirror_sync.domain import nearest
 from mirror_sync.domain.content.refs import OURS
 from mirror_sync.domain.digest import CommitId
-from mirror_sync.domain.doors.oci_documents import oci_name
 from mirror_sync.domain.job.job import Job, denials
 from mirror_sync.domain.job.variants import Variants
 from mirror_sync.domain.policy.licences import LicensePolicy, Missing
@@ -400,7 +399,7 @@ def _denials(trail: Trail, entries: Sequence[RepoPattern | Denial], job: Job) ->
             if not any(_meet(entry.pattern, named) for named in job.repos):
                 message = f"{quoted(entry)} denies nothing: the job names no repo that it could match"
                 yield Finding((*trail, index), message)
-        elif not entry.is_glob and (denied := job.denied_by(entry.repo)) is not None:
+        elif job.denied and not entry.is_glob and (denied := job.denied_by(entry.repo)) is not None:
             message = f"{quoted(entry)} is not mirrored: {quoted(Denial(denied))} denies it, which always wins"
             yield Finding((*trail, index), message)
 
@@ -431,6 +430,8 @@ def _without_owner(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Ite
 
 def _unregistered(trail: Trail, entries: Sequence[RepoPattern | Denial]) -> Iterator[Finding]:
     """What clients of registries have no name for, where front opens that door."""
+    from mirror_sync.domain.doors.oci_documents import oci_name
+
     for index, entry in enumerate(entries):
         if isinstance(entry, RepoPattern) and not entry.is_glob and oci_name(entry.repo) is None:
             message = f"{quoted(entry)} is not in the registry (front: {{oci: true}}): its clients take no such name"

@@ -225,7 +225,7 @@ class Refs:
 
     def noting(self, gone: Gone | None) -> Refs:
         """Remember, or forget, that the upstream no longer gives the repo."""
-        return replace(self, gone=gone)
+        return self if gone == self.gone else replace(self, gone=gone)
 
     def withdrawn(self, gone: Gone | None) -> Refs:
         """Un-publish everything. What was stated last stays named, since the next statement counts on from there."""

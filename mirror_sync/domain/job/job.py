@@ -151,8 +151,15 @@ class Job:
     def asked(self) -> tuple[RepoPattern, ...]:
         """What a run has to expand."""
         if self.only is None or self.ranking is not None:  # what is ranked is only known when all is
+            if self.takes_all:
+                return self.repos
             return tuple(pattern for pattern in self.repos if pattern.is_glob or self.names(pattern.repo))
         return tuple(RepoPattern(repo.kind, repo.id) for repo in sorted(self.only) if self.names(repo))
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it mirrors whatever it spells out: so that nobody has to ask of each of very many."""
+        return not self.denied and self.ranking is None
 
     def denied_by(self, repo: Repo) -> RepoPattern | None:
         """Which denial takes a repo out of the job."""
@@ -165,6 +172,11 @@ class Job:
         if self.ranking is not None:
             return self.ranking.takes(repo)
         return self.spells_out(repo) or any(pattern.matches(repo) for pattern in self._names.globs)
+
+    @property
+    def names_globs(self) -> bool:
+        """Whether it names repos by a glob, too."""
+        return bool(self._names.globs)
 
     def spells_out(self, repo: Repo) -> bool:
         """Whether the job names the repo itself, rather than by a glob."""

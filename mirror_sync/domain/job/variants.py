@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from mirror_sync.domain.bounds import short
 from mirror_sync.domain.content.selection import Selection
-from mirror_sync.domain.doors.gguf_quants import quant_words
 from mirror_sync.domain.job.ranking import Ranking
 from mirror_sync.domain.repo import EVERYTHING, Kind, Repo, RepoPattern
 
@@ -46,6 +45,8 @@ class Variants(Ranking):
         by = next((pattern for pattern in self.without if pattern.matches(repo)), None)
         if by is not None:
             return f"{by} is under variants.without, or denied"
+        from mirror_sync.domain.doors.gguf_quants import quant_words
+
         there = sorted({word for path in paths for word in quant_words(path)})
         if not set(there) & set(self.quants):
             shown = ", ".join(short(word, 40) for word in there[:_SHOWN]) or "no GGUF file with a quant in its name"

@@ -85,8 +85,8 @@ class LicensePolicy:
         if licence.outcome is Outcome.REFUSED:
             told = candidate.named and candidate.terms.private is not True
             return licence if told else _secret(licence, candidate.terms)
-        own = (one for approval in self.approved for one in approval.decisions)
-        known = replace(candidate, decisions=candidate.decisions.and_(own))
+        own = [one for approval in self.approved for one in approval.decisions]
+        known = replace(candidate, decisions=candidate.decisions.and_(own)) if own else candidate
         unnamed = () if candidate.named else _unnamed(candidate.terms)
         holds = [*unnamed, *(() if licence.allowed else (licence,))]
         left = [hold for hold in holds if known.approval(hold) is None]

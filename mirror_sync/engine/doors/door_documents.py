@@ -7,7 +7,7 @@ from functools import partial
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.content.manifest import MirroredFile
-from mirror_sync.domain.content.snapshot import Root
+from mirror_sync.domain.content.snapshot import Attachment, Root
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.doors import oci_images, torrent_metainfo
 from mirror_sync.domain.doors.gguf_quants import HEAD
@@ -47,7 +47,7 @@ class DoorDocuments:
         return change
 
     def stale(
-        self, store: Store, root: Root, files: Sequence[MirroredFile], newer: Mapping[str, bytes]
+        self, store: Store, root: Root, files: Sequence[MirroredFile], newer: Mapping[str, Attachment]
     ) -> dict[str, bytes]:
         """Those that a published root does not name as they would be made now, with `newer` among its attachments."""
         proofs = {
@@ -55,7 +55,7 @@ class DoorDocuments:
             for name, digest in root.attachments.items()
             if name in PROOFS and name not in newer
         }
-        proofs |= {name: (Sha256.of(body), len(body)) for name, body in newer.items() if name in PROOFS}
+        proofs |= {name: (one.digest, one.size) for name, one in newer.items() if name in PROOFS}
         made = self._made(store, root, files, proofs)
         # what is there of images and torrents is of these files
         if made and oci_images.DOOR in self.open and IMAGE not in root.attachments:

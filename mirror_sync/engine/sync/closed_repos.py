@@ -36,7 +36,7 @@ def with_closed_mark(view: PublishedView, task: Task, refs: Refs, resolved: Reso
     terms, noted = resolved.terms, CLOSED in after.attachments
     closes = terms.gated is True or terms.private is True
     opens = terms.gated is False and terms.private is False and resolved.fallback is None
-    result = replace(result, closed=closes)
+    result = result if result.closed is closes else replace(result, closed=closes)
     if noted == closes or not (closes or opens) or (closes and not after.snapshots):
         return result
     if closes and view.is_closed(task.repo, after):

@@ -69,7 +69,8 @@ class _Expansion:
 
     def of(self, pattern: RepoPattern) -> Iterator[Task | Unlisted]:
         if not pattern.is_glob:
-            yield from self._revisions(pattern.repo, None, self._heads.get(pattern.repo))
+            repo = pattern.repo
+            yield from self._revisions(repo, None, self._heads.get(repo))
             return
         try:
             listed, beyond, passed_over = self._search(pattern)
@@ -90,6 +91,8 @@ class _Expansion:
 
     def denied(self) -> Iterator[Unlisted]:
         """What the job spells out and denies."""
+        if self._job.takes_all:
+            return iter(())
         only = self._job.only
         named = [pattern.repo for pattern in self._job.repos if not pattern.is_glob]
         return self._denials([repo for repo in named if not self._job.names(repo) and (only is None or repo in only)])
@@ -104,8 +107,9 @@ class _Expansion:
     @cached_property
     def _heads(self) -> Mapping[Repo, Resolved]:
         """What is known of the repos that the job spells out, beside the owners whose repos are listed anyway."""
-        listed = {(pattern.kind, pattern.owner) for pattern in self._job.asked if pattern.is_glob}
-        named = [pattern.repo for pattern in self._job.asked if not pattern.is_glob]
+        asked = self._job.asked
+        listed = {(pattern.kind, pattern.owner) for pattern in asked if pattern.is_glob}
+        named = [pattern.repo for pattern in asked if not pattern.is_glob]
         return self._heads_of([repo for repo in named if (repo.kind, repo.owner) not in listed])
 
     def _heads_of(self, repos: Sequence[Repo]) -> Mapping[Repo, Resolved]:

@@ -82,8 +82,8 @@ def write_root(change: Change, mapper: Mapper = map) -> Sha256:
     assert root is not None  # noqa: S101  for the type checker: `write_documents` comes before
     attached = {name: document.digest for name, document in change.attachments.items()}
     top = _encoded(replace(root, attachments={**root.attachments, **attached}))
-    put = {**change.put, **_put_all(change.store, change.attachments.values(), mapper)}
-    put |= _put_all(change.store, [top])  # last: a root never names what is not there
+    put = {**change.put, **put_all(change.store, change.attachments.values(), mapper)}
+    put |= put_all(change.store, [top])  # last: a root never names what is not there
     expect_kept(change.store, chain(change.listing.put(), put.items()), mapper)
     return top.digest
 
@@ -171,15 +171,15 @@ def amend_refs(
     if current != edit.before:
         return edit.is_made_in(current)
     with withdrawing() if edit.withdraws else nullcontext():
-        expect_kept(target.store, _put_all(target.store, edit.documents).items())
+        expect_kept(target.store, put_all(target.store, edit.documents).items())
         put = change_refs(target, repo, only_from(edit.before, edit.after.logged(edit.before, *stamp)))
         if edit.withdraws and put is None:
             raise StoreUnavailable(f"{repo} was changed by somebody else meanwhile; the next run decides again")
     return put is not None
 
 
-def _put_all(store: Store, documents: Collection[Attachment], mapper: Mapper = map) -> Mapping[Sha256, int]:
-    """Returns how many bytes each has."""
+def put_all(store: Store, documents: Collection[Attachment], mapper: Mapper = map) -> Mapping[Sha256, int]:
+    """Put them, large ones by parts. Returns how many bytes each has."""
 
     def put(one: Attachment) -> None:
         key = blob_key(one.digest)
@@ -252,7 +252,7 @@ class _Writer:
     def end(self) -> Mapping[Sha256, int]:
         """Put what waits; returns how many bytes each has that was put."""
         waiting, self._waiting = self._waiting, {}
-        self._put |= _put_all(self._store, waiting.values(), self._mapper)
+        self._put |= put_all(self._store, waiting.values(), self._mapper)
         return self._put
 
 

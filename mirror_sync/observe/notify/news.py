@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from mirror_sync.domain.outcome.events import Event, Observer, RepoFinished, RunStarted
-from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport, RepoStatus
+from mirror_sync.domain.outcome.report import RepoOutcome, RepoReport
 from mirror_sync.domain.subject import Subject
 
-_Found = tuple[RepoOutcome | None, str, str]
+_Found = tuple[RepoOutcome, str, str]
 
 
 class News:
     """An observer before all others: it passes events on to `tell`, and marks what a repo came to before, too.
 
-    `known` gives what is remembered of every repo, also of other processes; OSError where it cannot be read, and then
-    all is news.
+    `known` gives what every repo came to last, also in other processes, with its code and its reason; OSError where it
+    cannot be read, and then all is news.
     """
 
-    def __init__(self, known: Callable[[], Iterable[RepoStatus]], tell: Observer) -> None:
+    def __init__(self, known: Callable[[], Iterable[tuple[Subject, RepoOutcome, str, str]]], tell: Observer) -> None:
         self._known, self._tell = known, tell
         self._found: dict[Subject, _Found] = {}
         self._lock = threading.Lock()
@@ -36,7 +36,7 @@ class News:
     def _remember(self, event: RunStarted) -> None:
         """What is not known yet: of jobs that run meanwhile, what is written may be older than what was found."""
         try:
-            before = {status.subject: _found(status) for status in self._known()}
+            before = {subject: (outcome, code, reason) for subject, outcome, code, reason in self._known()}
         except OSError:
             return
         with self._lock:
@@ -50,5 +50,5 @@ class News:
         return before == found
 
 
-def _found(named: RepoReport | RepoStatus) -> _Found:
-    return named.outcome, named.code, named.reason
+def _found(report: RepoReport) -> _Found:
+    return report.outcome, report.code, report.reason

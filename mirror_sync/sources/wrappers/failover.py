@@ -98,7 +98,8 @@ class FailoverSource(Wrapper):
     def resolve(self, repo: Repo, revision: str) -> Resolved:
         answers = Answers()
         found = self._ask(self._as_written, lambda source: source.resolve(repo, revision), answers)
-        return replace(found, fallback=self._fallback(answers))
+        fallback = self._fallback(answers)
+        return found if fallback == found.fallback else replace(found, fallback=fallback)
 
     def list(self, repo: Repo, commit: CommitId) -> Iterator[RemoteFile]:
         """Falls over at the first file; a later error leaves, and the next call asks another source first."""

@@ -95,7 +95,6 @@ def _pattern_of(repo: str | None) -> RepoPattern | None:
 def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder, invocation: Invocation) -> str:
     """The answer as text or JSON. OSError when the history cannot be read; UsageError for what nobody knows."""
     from mirror_sync.app.inventory import narrowed
-    from mirror_sync.app.trust.holding import with_commands
     from mirror_sync.cli.output.status_text import history_text, status_document, status_text
 
     now, pattern = datetime.now(UTC), question.pattern
@@ -103,6 +102,8 @@ def _shown(question: StatusQuestion, mirror: Mirror, published: PublishedFinder,
     inventory = whole if pattern is None else narrowed(whole, pattern)
     told = inventory
     if mirror.settings.decisions is not None:
+        from mirror_sync.app.trust.holding import with_commands
+
         told = replace(inventory, lines=with_commands(inventory.lines))
     replicas = mirror.replica_states()
     text = status_text(told, invocation.page, now, question.wanted, replicas=replicas, worst_last=not question.watched)
