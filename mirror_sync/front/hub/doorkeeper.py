@@ -82,14 +82,12 @@ def _no_tokens() -> AccessTokens:
 
 @dataclass(frozen=True, slots=True)
 class _Second:
-    """What is known in one second of the clock: the tokens as they were when it was first asked for, and whose a header
-    of a request is. In it nothing expires that did not before, so that who asks is found out once for each header.
+    """Who was found in a second of the clock to bring a good token, by the Authorization header: not for strangers,
+    who would fill it, nor for tokens with networks. Nothing expires in it that had not before.
     """
 
     number: int
-    tokens: AccessTokens
     held: dict[str, Reader] = field(default_factory=dict)
-    """By Authorization headers: good tokens of ours alone, so that strangers fill nothing; and none with networks."""
 
 
 class Doorkeeper:
@@ -103,7 +101,7 @@ class Doorkeeper:
     ) -> None:
         self._served, self._access = served, served.access
         self._tokens, self._clock = tokens or _no_tokens, clock
-        self._second = _Second(-1, AccessTokens())
+        self._second = _Second(-1)
         self.knows_tokens = tokens is not None
         """Whether answers may depend on a token."""
         self.chooses = self.knows_tokens or bool(self._access.allow)
@@ -129,7 +127,7 @@ class Doorkeeper:
             token = in_cookie("; ".join(sent), cookie)
         if token is None:
             return Reader()
-        held = second.tokens.of(token) if token else None
+        held = self._tokens().of(token) if token else None
         if held is None:
             return Reader(Badge.UNKNOWN)
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second.number))
@@ -139,10 +137,10 @@ class Doorkeeper:
         return reader
 
     def _this_second(self) -> _Second:
-        """The clock is looked at before the tokens are: what was there when a second began is known in it."""
+        """The clock is looked at before the tokens are: what the file says when a second begins is known in it."""
         number, second = int(self._clock()), self._second
         if second.number != number:
-            self._second = second = _Second(number, self._tokens())
+            self._second = second = _Second(number)
         return second
 
     def admit(self, reader: Reader, need: Need | None, fields: Fields) -> bool:

@@ -43,7 +43,7 @@ def new(
 ) -> None:
     """Make a token, and print it once.
 
-    It is kept nowhere: tokens.yaml holds digests of it. Fronts know it with the next request.
+    It is kept nowhere: tokens.yaml holds digests of it. Fronts know it within a second.
     """
     import secrets
 
