@@ -138,11 +138,11 @@ class AccessToken:
         found = _TOKEN_LINE.fullmatch(line)
         if found is None:
             raise ValueError("no line of a token")
-        name, role, digest, expires, networks, *ends = (part or "" for part in found.groups())
+        name, role, digest, expires, networks, by, revoked, revoked_by = (part or "" for part in found.groups())
         named = tuple(_NETWORK.findall(networks))
         if _listed(named) != networks:
             raise ValueError("networks are no list of networks")
-        return cls(name, role, digest, expires, tuple(map(network, named)), *ends)
+        return cls(name, role, digest, expires, tuple(map(network, named)), by, revoked, revoked_by)
 
     def badge(self, now: str, client: str, roles: Iterable[str]) -> Reader:
         """Who comes with it; `now` is as the times here are, `client` the address it comes from."""
