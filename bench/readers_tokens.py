@@ -24,7 +24,7 @@ from bench.readers_client import Ask, run_load
 from bench.readers_servers import LARGE, SMALL, Content, Running, front, publish, serve
 from bench.setting import Setting, say
 from bench.table import Row, Section
-from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
+from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, SecureLink, digest_of
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.stores.directory.directory_store import DirectoryStore
 
@@ -132,7 +132,10 @@ def _section(setting: Setting, tally: Tally, measured: Sequence[tuple[str, Quest
 @contextmanager
 def _front(build: Build, folder: Path, name: str, mode: str) -> Iterator[Running]:
     tokens = folder / "tokens.yaml"
-    every = [AccessToken(f"reader-{one}", "readers", digest_of(_token(one))) for one in range(_TOKENS)]
+    every = [
+        AccessToken(f"reader-{number}", "readers", digest_of(token), link=SecureLink.of(token))
+        for number, token in enumerate(map(_token, range(_TOKENS)))
+    ]
     tokens.write_text(AccessTokens(tuple(every)).encode(), encoding="ascii")
     rules = _RULES | {"tokens": str(tokens)} if mode == "tokens" else None
     with _started(build, DirectoryTarget(folder / "mirror"), folder / f"{name}-{mode}", rules, name) as running:
@@ -148,7 +151,7 @@ def _started(
 
 
 def _token(number: int) -> str:
-    return f"hf_{number:037}"
+    return f"hf_{number:08}{'x' * 29}"
 
 
 def _measure(running: Running, mode: str, question: Question, content: Content, clients: int) -> tuple[float, float]:

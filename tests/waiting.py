@@ -14,3 +14,9 @@ def until(seen: Callable[[], bool], what: Callable[[], str] = lambda: "it never 
     while not seen():
         assert time.monotonic() < end, what()
         time.sleep(0.05)
+
+
+def next_second() -> None:
+    """Return when another second of the clock has begun: what nginx knows for one is forgotten then."""
+    now = int(time.time())
+    until(lambda: int(time.time()) != now)

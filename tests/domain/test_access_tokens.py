@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
+from hashlib import md5
 
 import pytest
 
 from mirror_sync.domain.access.access_tokens import (
+    OTHER_LINE,
+    TOLD_TOKEN,
     AccessToken,
     AccessTokens,
     Badge,
+    SecureLink,
     client_of,
     credential,
     digest_of,
@@ -22,11 +27,12 @@ from mirror_sync.domain.access.access_tokens import (
 NOW, BEFORE, LATER = "2026-06-01T00:00:00Z", "2026-05-31T23:59:59Z", "2026-06-01T00:00:01Z"
 TOKEN = "hf_" + "a" * 37
 PLAIN = AccessToken("ci", "dev", digest_of(TOKEN))
+LINKED = AccessToken("ci-3", "dev", digest_of("y"), LATER, link=SecureLink("abcdEF12", "-_" * 11))
 WHOLE = AccessToken("ci-2", "dev", digest_of("x"), LATER, ("10.0.0.0/8", "2001:db8::/32"), "alice@host", BEFORE, "bob")
 
 
 def test_what_is_written_is_read_again_as_it_was() -> None:
-    tokens = AccessTokens((PLAIN, WHOLE))
+    tokens = AccessTokens((PLAIN, LINKED, WHOLE))
     assert AccessTokens.decode(tokens.encode().encode()) == tokens
     assert AccessTokens.decode(AccessTokens().encode().encode()) == AccessTokens()
 
@@ -48,6 +54,25 @@ def test_what_is_written_is_read_again_as_it_was() -> None:
 def test_one_line_of_another_shape_breaks_the_whole_file(line: str) -> None:
     with pytest.raises(ValueError, match=r"line|letters"):
         AccessTokens.decode((AccessTokens((PLAIN,)).encode() + line + "\n").encode())
+
+
+def test_by_what_nginx_tells_a_token_is_a_comment_to_others_and_ends_with_the_token() -> None:
+    tokens = AccessTokens((PLAIN, LINKED))
+    others = [line for line in tokens.encode().splitlines() if not line.startswith("- ")]
+    assert all(re.fullmatch(OTHER_LINE, line) for line in others)
+    assert "abcdEF12" not in tokens.revoking("ci-3", NOW, "bob").encode()
+    assert AccessTokens.decode(tokens.encode().replace("# nginx knows", "# n knows").encode()).every[1].link is None
+
+
+def test_of_a_new_token_eight_letters_are_told_and_the_md5_of_the_header_that_brings_it() -> None:
+    token = new_token(secrets.choice)
+    link = SecureLink.of(token)
+    digest = md5(f"Bearer {token}".encode(), usedforsecurity=False).digest()
+    assert (link.told, base64.urlsafe_b64decode(link.md5 + "==")) == (token[3:11], digest)
+    found = re.fullmatch(TOLD_TOKEN.replace("(?<", "(?P<"), f"Bearer {token}")
+    assert found is not None
+    assert found["told_in_token"] == link.told
+    assert not re.fullmatch(TOLD_TOKEN.replace("(?<", "(?P<"), f"Bearer {token}x")
 
 
 def test_a_token_that_stands_twice_is_none() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
+from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, SecureLink, digest_of
 from mirror_sync.domain.access.rights import AccessRules, RepoSet, Role
 from mirror_sync.domain.catalogue.page_data import ATOM, place_of
 from mirror_sync.domain.catalogue.published_lists import encode_index, encode_page
@@ -81,14 +81,19 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 BARRED = {EXPIRED: "expired", REVOKED: "revoked", ROLELESS: "role", AWAY: "not good from"}
 
 
+def made(name: str, role: str, token: str) -> AccessToken:
+    """As `mirror-sync token new` writes it down: nginx knows it by itself."""
+    return AccessToken(name, role, digest_of(token), link=SecureLink.of(token))
+
+
 def write_tokens(path: Path) -> Path:
     """The file of all these tokens."""
-    every = [AccessToken(f"the-{role}", role, digest_of(token)) for role, token in TOKENS.items()]
+    every = [made(f"the-{role}", role, token) for role, token in TOKENS.items()]
     every += [
-        AccessToken("the-old", "admins", digest_of(EXPIRED), expires=LONG_AGO),
-        AccessToken("the-gone", "admins", digest_of(REVOKED), revoked=LONG_AGO),
-        AccessToken("the-no", "nobody-knows", digest_of(ROLELESS)),
-        AccessToken("the-far", "admins", digest_of(AWAY), networks=("192.0.2.0/24", "2001:db8::/32")),
+        replace(made("the-old", "admins", EXPIRED), expires=LONG_AGO),
+        replace(made("the-gone", "admins", REVOKED), revoked=LONG_AGO),
+        made("the-no", "nobody-knows", ROLELESS),
+        replace(made("the-far", "admins", AWAY), networks=("192.0.2.0/24", "2001:db8::/32")),
     ]
     path.write_text(AccessTokens(tuple(every)).encode(), encoding="ascii")
     return path

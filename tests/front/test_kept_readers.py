@@ -14,6 +14,7 @@ from tests.front.guarded import ACCESS, READS, SEES, STRANGE, TOKENS, Guarded, b
 from tests.front.mirrors import by_nginx
 from tests.front.test_grey_release import ADDRESSES, arm, released
 from tests.requirements import need
+from tests.waiting import next_second
 
 _ITSELF = 'proxy_set_header Connection "";'
 
@@ -98,8 +99,10 @@ def test_a_token_that_ends_is_given_nothing_of_what_was_kept_for_it(tmp_path: Pa
         assert {one.header("Cache-Control") for one in kept} == {"private, max-age=2"}
         text = tokens.read_text("ascii")
         tokens.write_text(text.replace("the-developers, role: developers", "the-developers, role: nothings"), "ascii")
+        next_second()
         assert mirror.ask("GET", asked, sent).status == 404
         tokens.unlink()
+        next_second()
         assert mirror.ask("GET", asked, sent).status == 401
 
 

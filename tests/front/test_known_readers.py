@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -19,9 +20,10 @@ from mirror_sync.front.protocols.access_log import LogFile, Logged, hit_of
 from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.guarded import ACCESS, TOKENS, Guarded, bearer, write_tokens
+from tests.front.guarded import ACCESS, TOKENS, Guarded, bearer, made, write_tokens
 from tests.front.mirrors import Mirror, by_nginx
 from tests.requirements import need
+from tests.waiting import next_second
 
 SECRET = "team/inner"
 
@@ -88,12 +90,13 @@ def _served(app: Logged, place: Place) -> Iterator[Mirror]:
         yield Mirror(url, place.guarded.store)
 
 
-def test_a_change_of_the_file_counts_from_the_next_request_on(place: Place, start: Start) -> None:
+def test_a_change_of_the_file_counts_from_the_next_second_on(place: Place, start: Start) -> None:
     write_tokens(place.tokens)
     known = AccessTokens.decode(place.tokens.read_bytes())
     with start(tokens=place.tokens) as front:
         assert place.status(front, TOKENS["developers"]) == 200
         place.tokens.write_text(known.revoking("the-developers", "2026-01-01T00:00:00Z", "me").encode())
+        next_second()
         assert place.status(front, TOKENS["developers"]) == 401
         place.tokens.write_text(known.with_token(AccessToken("new", "admins", digest_of("hf_new"))).encode())
         assert [place.status(front, token) for token in ("hf_new", TOKENS["developers"])] == [200, 200]
@@ -111,6 +114,7 @@ def test_of_a_file_that_is_broken_or_missing_nobody_is_known_and_everybody_reads
                 place.tokens.unlink()
             else:
                 place.tokens.write_text(broken, encoding="utf-8")
+            next_second()
             assert place.status(front, TOKENS["admins"]) == 401, broken
             assert front.ask("GET", public, bearer(TOKENS["admins"])).status == 200, broken
         place.tokens.write_text(whole)
@@ -123,6 +127,7 @@ def test_of_a_token_that_stands_there_twice_nobody_knows_what_is_meant(place: Pl
     with start(tokens=place.tokens) as front:
         assert place.status(front, "hf_twice") == 200
         place.tokens.write_text(AccessTokens(tuple(twice)).encode(), "ascii")
+        next_second()
         assert place.status(front, "hf_twice") == 401
 
 
@@ -239,3 +244,116 @@ def test_a_script_that_cannot_say_who_asks_admits_nobody(place: Place) -> None:
                 assert reply.status == 502, (role, name)
                 assert front.ask("GET", one.api, bearer(TOKENS.get(role, ""))).status == 502, (role, name)
         assert front.get("/healthz").status == 502
+
+
+@contextmanager
+def _mute(place: Place, access: AccessRules = ACCESS) -> Iterator[tuple[Mirror, Callable[[bool], None]]]:
+    """An nginx, and what makes its script fail or not: then it answers by what it knows itself."""
+    need("nginx")
+    folder = place.folder / "front"
+
+    def hushed(configuration: str) -> str:
+        script, asked = folder / "readers.js", "    const client = r.variables.remote_addr;"
+        text = script.read_text("utf-8")
+        assert asked in text
+        script.write_text(text.replace(asked, f"    fs.accessSync('{folder}/speaks');\n{asked}", 1))
+        return configuration
+
+    def speak(whether: bool) -> None:
+        (folder / "speaks").touch() if whether else (folder / "speaks").unlink()
+
+    options = NginxOptions(place.target, access=access, tokens=place.tokens)
+    with by_nginx(place.guarded.store, options, folder, hushed) as front:
+        speak(True)
+        yield front, speak
+
+
+def _told_alone(place: Place, front: Mirror, speak: Callable[[bool], None], token: str) -> bool:
+    """Whether nginx knows a token without the script, in the second in which the script has said whose it is."""
+    while True:
+        next_second()
+        began = int(time.time())
+        assert place.status(front, token) in (200, 401, 404)
+        speak(False)
+        status = place.status(front, token)
+        speak(True)
+        if int(time.time()) == began:
+            return status == 200
+
+
+def test_nginx_knows_by_itself_for_a_second_whose_a_token_is_that_the_script_has_vouched_for(place: Place) -> None:
+    write_tokens(place.tokens)
+    with _mute(place) as (front, speak):
+        assert _told_alone(place, front, speak, TOKENS["developers"])
+        speak(False)
+        next_second()
+        assert place.status(front, TOKENS["developers"]) == 502
+        lines = [line for line in place.log if line["status"] == 200]
+        assert {line["user"] for line in lines} == {"the-developers"}
+
+
+def test_nginx_goes_by_itself_for_no_token_of_which_the_file_now_says_something_else(place: Place) -> None:
+    soon = "2099-01-01T00:00:00Z"
+    token, other = TOKENS["admins"], TOKENS["developers"]
+    first = made("the-admins", "admins", token)
+    place.tokens.write_text(AccessTokens((first, made("the-other", "developers", other))).encode(), "ascii")
+    with _mute(place) as (front, speak):
+        assert _told_alone(place, front, speak, token)
+        changes = {
+            "role": replace(first, role="developers"),
+            "name": replace(first, name="someone"),
+            "end": replace(first, expires=soon),
+            "networks": replace(first, networks=("127.0.0.0/8",)),
+        }
+        for changed, line in changes.items():
+            place.tokens.write_text(AccessTokens((line,)).encode(), "ascii")
+            assert not _told_alone(place, front, speak, token), changed
+        assert not _told_alone(place, front, speak, other)
+        place.tokens.write_text(AccessTokens((first, first)).encode(), "ascii")
+        assert not _told_alone(place, front, speak, token)
+        place.tokens.write_text(AccessTokens((first,)).encode(), "ascii")
+        assert _told_alone(place, front, speak, token)
+
+
+def test_what_is_not_exactly_a_token_of_ours_the_script_decides(place: Place) -> None:
+    token, ends = TOKENS["admins"], "2099-01-01T00:00:00Z"
+    near = made("near", "admins", TOKENS["auditors"])
+    alike = [
+        made(name, "admins", f"hf_{letters}".ljust(40, "z")) for name, letters in (("a", "Abcdefgh"), ("b", "abcdefgh"))
+    ]
+    tokens = (
+        replace(made("ends", "admins", token), expires=ends),
+        replace(near, networks=("127.0.0.0/8",)),
+        AccessToken("plain", "admins", digest_of(TOKENS["developers"])),
+        *alike,
+    )
+    place.tokens.write_text(AccessTokens(tokens).encode(), "ascii")
+    written = "Abcdefgh".ljust(37, "z")
+    with _mute(place) as (front, speak):
+        assert _told_alone(place, front, speak, token)
+        for slow in (TOKENS["auditors"], TOKENS["developers"], f"hf_{written}", f"hf_{written.lower()}"):
+            assert place.status(front, slow) == 200
+            assert not _told_alone(place, front, speak, slow)
+        for wrong in (token[:-1] + "y", token + "x", token[:-1], token.upper()):
+            assert place.status(front, token) == 200
+            assert place.status(front, wrong) == 401, wrong
+        text = (place.folder / "front" / "nginx.conf").read_text("utf-8")
+        assert all(one not in text for one in (token, *TOKENS.values(), written[:12]))
+
+
+def test_where_networks_are_ruled_the_script_decides_of_every_token(place: Place) -> None:
+    write_tokens(place.tokens)
+    with _mute(place, replace(ACCESS, allow=("127.0.0.0/8",))) as (front, speak):
+        assert place.status(front, TOKENS["admins"]) == 200
+        assert not _told_alone(place, front, speak, TOKENS["admins"])
+
+
+def test_notes_of_seconds_and_states_that_are_over_are_swept(place: Place) -> None:
+    write_tokens(place.tokens)
+    with _mute(place) as (front, speak):
+        for _ in range(3):
+            assert _told_alone(place, front, speak, TOKENS["admins"])
+            place.tokens.write_text(place.tokens.read_text("ascii") + "# another state\n", "ascii")
+        assert _told_alone(place, front, speak, TOKENS["admins"])
+        notes = list((place.folder / "front/temp/body/vouched").iterdir())
+        assert sorted(note.is_symlink() for note in notes) == [False, True]

@@ -8,16 +8,22 @@ and behind these `by`, who made it, `revoked`, when it was ended, and `revoked_b
 
 It is YAML of one shape alone, one token a line, so that nginx's script reads the same file by the same expressions. A
 file with any other line is broken as a whole: then no token of it is known.
+
+Behind the line of a token that `mirror-sync token new` made stands by what nginx tells it without the script, as a
+comment, which fronts and programs that know nothing of it pass over:
+
+    # nginx knows <first 16 digits of its SHA-256> by <8 letters it begins with> and <an MD5 in 22 letters>
 """
 
 from __future__ import annotations
 
 import re
 import string
+from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from hashlib import sha256
+from hashlib import md5, sha256
 from ipaddress import ip_address, ip_network
 
 PREFIX = "hf_"
@@ -38,6 +44,12 @@ JavaScript share.
 """
 OTHER_LINE = r"^(?:#[ -~]*|version: 1|tokens:(?: \[\])?|)$"
 """Every other line that may stand in the file."""
+TOLD = 8  # of the letters of a token: the 29 others, 172 bits, are all that is secret
+TOLD_TOKEN = rf"^Bearer {PREFIX}(?<told_in_token>[A-Za-z0-9]{{{TOLD}}})[A-Za-z0-9]{{{_LENGTH - TOLD}}}$"
+"""An Authorization header that may bring a token of ours, as nginx's expressions are."""
+_LINK_LINE = re.compile(
+    rf"# nginx knows ([0-9a-f]{{16}}) by ([A-Za-z0-9]{{{TOLD}}}) and ([A-Za-z0-9_\-]{{22}})", re.ASCII
+)
 _TOKEN_LINE, _OTHER_LINE = re.compile(TOKEN_LINE, re.ASCII), re.compile(OTHER_LINE, re.ASCII)
 _NETWORK = re.compile(r'"([^"]*)"')
 SIGNED = "aws4-"  # how the schemes of S3's signatures begin, in small letters
@@ -76,6 +88,24 @@ ANYBODY = Reader()
 
 
 @dataclass(frozen=True, slots=True)
+class SecureLink:
+    """By what nginx tells a token: the letters it begins with, and an MD5 that its `secure_link` compares.
+
+    Only of a token that `new_token` made: of 172 bits at random no MD5 tells anything. Source: nginx's
+    ngx_http_secure_link_module, which has MD5 alone, in base64url without padding.
+    """
+
+    told: str
+    md5: str
+
+    @classmethod
+    def of(cls, token: str) -> SecureLink:
+        """Of a token of `new_token`."""
+        digest = md5(f"Bearer {token}".encode(), usedforsecurity=False).digest()
+        return cls(token[len(PREFIX) : len(PREFIX) + TOLD], urlsafe_b64encode(digest).decode().rstrip("="))
+
+
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     """What is known of a token; times are ISO 8601 in UTC with a Z, so that they compare as texts. "" for no time."""
 
@@ -87,9 +117,10 @@ class AccessToken:
     by: str = ""
     revoked: str = ""
     revoked_by: str = ""
+    link: SecureLink | None = None
 
     def encode(self) -> str:
-        """Its line."""
+        """Its line, and that of its link."""
         said = f"name: {self.name}, role: {self.role}, sha256: {self.digest}"
         if self.expires:
             said += f', expires: "{self.expires}"'
@@ -97,7 +128,9 @@ class AccessToken:
             said += f", networks: [{_listed(self.networks)}]"
         words = {"by": self.by, "revoked": self.revoked, "revoked_by": self.revoked_by}
         said += "".join(f', {key}: "{value}"' for key, value in words.items() if value)
-        return f"- {{{said}}}\n"
+        link = self.link
+        known = f"# nginx knows {self.digest[:16]} by {link.told} and {link.md5}\n" if link and not self.revoked else ""
+        return f"- {{{said}}}\n{known}"
 
     @classmethod
     def decode(cls, line: str) -> AccessToken:
@@ -105,11 +138,11 @@ class AccessToken:
         found = _TOKEN_LINE.fullmatch(line)
         if found is None:
             raise ValueError("no line of a token")
-        name, role, digest, expires, networks, *ends = (part or "" for part in found.groups())
+        name, role, digest, expires, networks, by, revoked, revoked_by = (part or "" for part in found.groups())
         named = tuple(_NETWORK.findall(networks))
         if _listed(named) != networks:
             raise ValueError("networks are no list of networks")
-        return cls(name, role, digest, expires, tuple(map(network, named)), *ends)
+        return cls(name, role, digest, expires, tuple(map(network, named)), by, revoked, revoked_by)
 
     def badge(self, now: str, client: str, roles: Iterable[str]) -> Reader:
         """Who comes with it; `now` is as the times here are, `client` the address it comes from."""
@@ -144,17 +177,19 @@ class AccessTokens:
             raise ValueError(f"the file has more than {LARGEST_FILE} bytes")
         if not body.isascii():
             raise ValueError("the file has letters that mirror-sync token never writes")
-        found, text = list[AccessToken](), body.decode("ascii")
+        found, links, text = list[AccessToken](), dict[str, SecureLink](), body.decode("ascii")
         for number, line in enumerate(text.split("\n"), 1):
             if not line.startswith("- "):
                 if _OTHER_LINE.fullmatch(line) is None:
                     raise ValueError(f"line {number} is none that mirror-sync token writes")
+                if (said := _LINK_LINE.fullmatch(line)) is not None:
+                    links[said[1]] = SecureLink(said[2], said[3])
                 continue
             try:
                 found.append(AccessToken.decode(line))
             except ValueError as error:
                 raise ValueError(f"line {number}: {error}; see mirror-sync token new --help") from None
-        return cls(tuple(found))
+        return cls(tuple(replace(one, link=links[at]) if (at := one.digest[:16]) in links else one for one in found))
 
     def encode(self) -> str:
         """The file."""
@@ -175,7 +210,8 @@ class AccessTokens:
         """The same with all tokens of a name revoked; one that was stays as it is."""
 
         def ended(one: AccessToken) -> AccessToken:
-            return replace(one, revoked=at, revoked_by=by) if one.name == name and not one.revoked else one
+            meant = one.name == name and not one.revoked
+            return replace(one, revoked=at, revoked_by=by, link=None) if meant else one
 
         return AccessTokens(tuple(map(ended, self.every)))
 

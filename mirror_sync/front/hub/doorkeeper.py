@@ -1,7 +1,7 @@
 """Who asks, and whether they may: what every route of a front is behind.
 
 See docs/design/decisions/0050-who-may-read-what.md, and 0051-how-fronts-know-tokens.md for the file of tokens.
-Nothing that is decided here is kept: who may read something is looked up for each request.
+What somebody may do with a repo is decided for each request; who they are is known for a second.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mirror_sync.domain.access.access_tokens import (
@@ -79,6 +80,16 @@ def _no_tokens() -> AccessTokens:
     return AccessTokens()
 
 
+@dataclass(frozen=True, slots=True)
+class _Second:
+    """Who was found in a second of the clock to bring a good token, by the Authorization header: not for strangers,
+    who would fill it, nor for tokens with networks. Nothing expires in it that had not before.
+    """
+
+    number: int
+    held: dict[str, Reader] = field(default_factory=dict)
+
+
 class Doorkeeper:
     """Decides for each request; raises Refusal, StoreError, DocumentError. Safe for many threads."""
 
@@ -90,6 +101,7 @@ class Doorkeeper:
     ) -> None:
         self._served, self._access = served, served.access
         self._tokens, self._clock = tokens or _no_tokens, clock
+        self._second = _Second(-1)
         self.knows_tokens = tokens is not None
         """Whether answers may depend on a token."""
         self.chooses = self.knows_tokens or bool(self._access.allow)
@@ -105,17 +117,31 @@ class Doorkeeper:
         """Who asks, by the address and the token, which may come in a cookie of that name where no other is sent."""
         if self._access.allow and not is_within(asked.client, self._access.allow):
             return Reader(Badge.OUTSIDE, said=asked.client)
-        token = credential(asked.headers.get("authorization", ""), from_base64)
+        header, second = asked.headers.get("authorization", ""), self._this_second()
+        known = second.held.get(header)
+        if known is not None:
+            return known
+        token = credential(header, from_base64)
         if token is None and cookie:
             sent = (said for name, said in asked.headers.items() if name == "cookie")  # HTTP/2 may cut it up
             token = in_cookie("; ".join(sent), cookie)
         if token is None:
             return Reader()
-        known = self._tokens().of(token) if token else None
-        if known is None:
+        held = self._tokens().of(token) if token else None
+        if held is None:
             return Reader(Badge.UNKNOWN)
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock()))
-        return known.badge(now, asked.client, self._access.roles)
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second.number))
+        reader = held.badge(now, asked.client, self._access.roles)
+        if header and reader.badge is Badge.HELD and not held.networks:
+            second.held[header] = reader
+        return reader
+
+    def _this_second(self) -> _Second:
+        """The clock is looked at before the tokens are: what the file says when a second begins is known in it."""
+        number, second = int(self._clock()), self._second
+        if second.number != number:
+            self._second = second = _Second(number)
+        return second
 
     def admit(self, reader: Reader, need: Need | None, fields: Fields) -> bool:
         """Whether the answer is one for everybody, and may be kept for all. Refusal where it is not for this reader.
@@ -155,7 +181,7 @@ class Doorkeeper:
         refs = self._served.snapshots.refs(repo)
         if refs is None:
             return True
-        closed = self._served.is_closed(repo)
+        closed = self._served.closes(refs)
         sight = self._access.decide(reader.role, repo, closed=closed)
         if sight is Sight.HIDDEN:
             raise self.unfound(reader, repo)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mirror_sync.domain.access.access_tokens import LARGEST_FILE, OTHER_LINE, TOKEN_LINE, Badge
+from mirror_sync.domain.access.access_tokens import LARGEST_FILE, OTHER_LINE, TOKEN_LINE, TOLD_TOKEN, Badge
 from mirror_sync.domain.access.reader_limits import AGAIN, UNLIMITED, ReaderLimits
 from mirror_sync.domain.access.rights import OPEN_TO_PUBLIC, AccessRules, Need, Role
 from mirror_sync.domain.catalogue import page_data, published_lists
@@ -42,6 +42,7 @@ from mirror_sync.front.hub.protocol import DOTS, GET, RouteTable, shut_routes, t
 from mirror_sync.front.misses import missed
 from mirror_sync.front.misses.daemon_desk import LONGEST, PATIENCE, SECRET, DeskOptions
 from mirror_sync.front.nginx.nginx_bucket import ENDPOINT, address, described, plain
+from mirror_sync.front.nginx.told_tokens import ToldTokens
 from mirror_sync.front.nginx.workers import Workers, barrier, drop_foreign, ordinary, snare, workers
 from mirror_sync.front.protocols.modelscope_api import ASKED_BY_MANY
 from mirror_sync.front.protocols.mounted import PROTOCOLS
@@ -279,15 +280,17 @@ def _render(folder: Path, options: NginxOptions, staff: Workers | None) -> Itera
         keep_trailing_newline=True,
     )
     templates.filters.update(json=json.dumps, quoted=_quoted)
+    body = _written(folder, options).temp / "body"
+    told = ToldTokens.of(options.tokens, options.access, body / "vouched")
     for name in _MODULES:
         yield name, templates.get_template(name).render()
     for name in _RENDERED:
-        yield name, templates.get_template(f"{name}.j2").render(_tables(folder, options, bucket))
-    configuration = _configuration(folder, options, bucket) | {"user": staff and staff.directive}
+        yield name, templates.get_template(f"{name}.j2").render(_tables(body, options, bucket, told))
+    configuration = _configuration(folder, options, bucket, told) | {"user": staff and staff.directive}
     yield "nginx.conf", templates.get_template("nginx.conf.j2").render(configuration)
 
 
-def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+def _tables(body: Path, options: NginxOptions, bucket: dict[str, Any], told: ToldTokens) -> dict[str, Any]:
     kept = answers.caching_words(options.caching)
     return {
         "public_url": _public(options.public_url),
@@ -391,7 +394,7 @@ def _tables(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict
         "torrents": {"trackers": options.torrents.trackers, "private": options.torrents.private},
         "misses": _misses(options.desk),
         "access": _access(options.access, options.tokens),
-        "readers": _readers(options.access, options.tokens, _written(folder, options).temp / "body" / "tokens-"),
+        "readers": _readers(options.access, options.tokens, body / "tokens-", told),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
         "bucket": {name: bucket.get(name, "") for name in (*_OF_BUCKET, "cold_root", "cold_far", "frozen")},
     }
@@ -424,13 +427,15 @@ def _sendable(secret: str) -> str:
     return secret
 
 
-def _readers(access: AccessRules, tokens: Path | None, shelves: Path) -> dict[str, Any]:
+def _readers(access: AccessRules, tokens: Path | None, shelves: Path, told: ToldTokens) -> dict[str, Any]:
     """What `settings.js` is rendered from. ValueError for a path that nginx cannot use."""
     return {
         "plain": {
             "allow": access.allow,
             "tokens": "" if tokens is None else plain(tokens.absolute()),
             "shelves": str(shelves),
+            "vouched": told.folder if told.every else "",
+            "writing": told.writing,
             "largest": LARGEST_FILE,
             "unread": UNREAD,
         },
@@ -465,7 +470,7 @@ def _role(role: Role) -> dict[str, Any]:
     return {"read": [one.encode() for one in role.read], "see": [one.encode() for one in role.see]}
 
 
-def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) -> dict[str, Any]:
+def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any], told: ToldTokens) -> dict[str, Any]:
     secured = answers.SECURED if options.tls else {}
     written, target = _written(folder, options), options.target
     return {
@@ -522,6 +527,9 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any]) 
         "proxies": options.access.proxies,
         "bounded": bool(options.access.allow),
         "varies": options.tokens is not None,
+        "told": told.every,
+        "told_token": TOLD_TOKEN,
+        "vouched_at": f"{told.folder}{told.writing}",
         "manners": _TABLE.manners,
         "tokens_in": tokens_in,
         "sliced": _is_sliced(options),

@@ -33,8 +33,16 @@ function identified(r) {
     if (token === null) {
         return ['none', '', '', ''];
     }
+    const second = r.variables.time_iso8601;  // before the file is looked at
     const found = token === '' || !RULES.tokens ? null : lineOf(r, token);
-    return found === null ? ['unknown', '', '', ''] : badge(found, client);
+    if (found === null) {
+        return ['unknown', '', '', ''];
+    }
+    const told = badge(found.words, client);
+    if (RULES.vouched && told[0] === 'held' && isToldAlike(r, found.words, told)) {
+        vouch(r, found.state, second);
+    }
+    return told;
 }
 
 // The token in the cookie of an address where it may come so; null for none.
@@ -68,7 +76,56 @@ function credential(header) {
     return password || user;
 }
 
-// What the file says of a token, as it is now; null where it is none of ours. Of a broken file no token is known, and of
+// Whether nginx, by the token that it was sent and without us, would say of it what the file says.
+function isToldAlike(r, words, told) {
+    const ends = words[4] ? ',' + (Date.parse(words[4]) / 1000 - 1) : '';
+    return r.variables.secure_link === '1' && r.variables.token_link.slice(22) === ends && !words[5]
+        && r.variables.token_said === told.concat('.').join(' ');
+}
+
+// That it may do so until this second is over: nginx looks whether there is such a file. A token has one below each state of
+// the file of tokens in which we have looked, and each second leads to the state that it began with, if we were asked in it.
+// Docs: design/decisions/0085.
+function vouch(r, state, second) {
+    const now = RULES.writing + '.' + second, then = RULES.writing + '.' + state, letters = '/' + r.variables.told_letters;
+    try {
+        fs.accessSync(RULES.vouched + now + letters);
+        return;
+    } catch (error) {
+        // asked the first time in this second, or in this state
+    }
+    try {
+        makeFolder(RULES.vouched);
+        makeFolder(RULES.vouched + then);
+        fs.writeFileSync(RULES.vouched + then + letters, '');
+        fs.symlinkSync(then, RULES.vouched + now);
+        sweep([now, then]);
+    } catch (error) {
+        return;  // as another worker was first; else nginx asks again
+    }
+}
+
+function makeFolder(path) {
+    try {
+        fs.mkdirSync(path, {mode: 0o700});
+    } catch (error) {
+        return;  // it is there, or what is to be in it will not be
+    }
+}
+
+function sweep(kept) {
+    fs.readdirSync(RULES.vouched).filter((name) => kept.indexOf(name) < 0).forEach((name) => {
+        const path = RULES.vouched + name;
+        try {
+            fs.unlinkSync(path);
+        } catch (error) {
+            fs.readdirSync(path).forEach((one) => fs.unlinkSync(path + '/' + one));
+            fs.rmdirSync(path);
+        }
+    });
+}
+
+// What the file says of a token, and which state of it; null where it is none of ours. Of a broken file no token is known, and of
 // one that stands there twice nobody knows what is meant.
 function lineOf(r, token) {
     const digest = crypto.createHash('sha256').update(token).digest('hex');
@@ -83,7 +140,8 @@ function lineOf(r, token) {
     if (at < 0 || text.indexOf(digest, at + digest.length) >= 0) {
         return null;
     }
-    return settings.TOKEN_LINE.exec(text.slice(text.lastIndexOf('\n', at) + 1, text.indexOf('\n', at)));
+    const words = settings.TOKEN_LINE.exec(text.slice(text.lastIndexOf('\n', at) + 1, text.indexOf('\n', at)));
+    return words === null ? null : {words, state: text.slice(0, text.indexOf('\n'))};
 }
 
 // The lines of the tokens whose digests begin so. njs keeps nothing from request to request, and to read all of the file for
@@ -103,7 +161,7 @@ function shelfOf(r, shelf) {
         const name = (number < 16 ? '0' : '') + number.toString(16);
         keep(r, name, state + (shelves[name] || ''));
     }
-    return shelves[shelf] || '';
+    return state + (shelves[shelf] || '');
 }
 
 function sorted(text) {

@@ -10,7 +10,15 @@ import typer
 
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import Json, command
-from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of, known_as, network, new_token
+from mirror_sync.domain.access.access_tokens import (
+    AccessToken,
+    AccessTokens,
+    SecureLink,
+    digest_of,
+    known_as,
+    network,
+    new_token,
+)
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import UsageError
 
@@ -35,7 +43,7 @@ def new(
 ) -> None:
     """Make a token, and print it once.
 
-    It is kept nowhere: tokens.yaml holds its SHA-256. Fronts know it with the next request.
+    It is kept nowhere: tokens.yaml holds digests of it. Fronts know it within a second.
     """
     import secrets
 
@@ -54,7 +62,8 @@ def new(
     except ValueError as error:
         raise UsageError(str(error)) from None
     token = new_token(secrets.choice)
-    made = AccessToken(called, role, digest_of(token), end, within, by=known_as(str(invocation.actor)))
+    by, link = known_as(str(invocation.actor)), SecureLink.of(token)
+    made = AccessToken(called, role, digest_of(token), end, within, by=by, link=link)
     change_tokens_file(path, lambda known: _with(known, made, path))
     until = f", until {end}" if end else ""
     invocation.say(f"token {called}, role {role}{until}: it is shown this once; readers set HF_TOKEN to it")
@@ -84,7 +93,7 @@ def show(invocation: Invocation, as_json: Json = False) -> None:
 
 @command
 def revoke(invocation: Invocation, name: Name) -> None:
-    """End a token: from the next request on nobody reads by it."""
+    """End a token: a second later nobody reads by it."""
     from mirror_sync.config.tokens.tokens_file import change_tokens_file, read_tokens_file
 
     path = _file(invocation.settings())
@@ -96,7 +105,7 @@ def revoke(invocation: Invocation, name: Name) -> None:
         return
     at, by = iso_utc(datetime.now(UTC)), known_as(str(invocation.actor))
     change_tokens_file(path, lambda known: known.revoking(name, at, by))
-    invocation.print(f"token {name} is revoked: fronts know it with the next request")
+    invocation.print(f"token {name} is revoked: fronts know it within a second")
 
 
 def _with(known: AccessTokens, made: AccessToken, path: Path) -> AccessTokens:
