@@ -14,7 +14,6 @@ from io import RawIOBase
 from itertools import islice
 from typing import IO, TYPE_CHECKING, NamedTuple, TypedDict, cast
 
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from mirror_sync.domain.content.keys import blob_of, site_type
@@ -82,7 +81,6 @@ class S3Store:
         self._deletes_batches = True
         self.part_size = self._options.part_size
         self.confirm = target.confirm
-        self._copies = TransferConfig(multipart_threshold=8 * MIB if target.multipart else MOST + 1)
 
     def stat(self, key: str) -> Stat | None:
         name = self._name(key)
@@ -163,7 +161,10 @@ class S3Store:
 
     def copy_onto_itself(self, key: str, storage_class: str | None = None) -> None:
         """As `touch` does, into a class of storage. KeyMissing; BlobFrozen for what has to be restored first."""
-        name = self._name(key)
+        from boto3.s3.inject import copy  # few runs copy, and it costs a start as much as botocore itself
+        from boto3.s3.transfer import TransferConfig
+
+        name, cuts = self._name(key), TransferConfig(multipart_threshold=8 * MIB if self._target.multipart else MOST + 1)
         source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
         said = None
         with store_errors(self._where, key, "CopyObject"):
@@ -171,7 +172,7 @@ class S3Store:
                 # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
                 change = {"MetadataDirective": "REPLACE", **self._described(key)}
                 change |= {"StorageClass": storage_class} if storage_class else {}
-                self._client.copy(source, self._bucket, name, change, Config=self._copies)
+                copy(self._client, source, self._bucket, name, change, Config=cuts)
             except ClientError as error:
                 if error.operation_name != "HeadObject":
                     raise
