@@ -113,9 +113,10 @@ def read_head(receive: Callable[[int], bytes], got: bytes = b"", *, plain: bool 
 
 def _end_of(got: bytes) -> int | None:
     """Where a head ends; None where it goes on. Most have no bare line feeds, and need no expression."""
-    end = got.find(b"\r\n\r\n") + 4
-    if end > 3 and got.count(b"\n", 0, end) == got.count(b"\r\n", 0, end):
-        return end
+    if (last := got.find(b"\r\n\r\n")) >= 0:
+        end = last + 4
+        if got.count(b"\n", 0, end) == got.count(b"\r\n", 0, end):
+            return end
     found = _END.search(got)
     return None if found is None else found.end()
 

@@ -1,4 +1,4 @@
-"""An S3-compatible bucket as a target, through boto3.
+"""An S3-compatible bucket as a target, through botocore.
 
 Nothing here depends on conditional writes, user metadata or lifecycle rules: servers differ in all three.
 """
@@ -126,7 +126,7 @@ class S3Store:
         name, parts = self._name(key), Parts.of(size, self.part_size)
         if not self._target.multipart:
             return self._begin_single(key, parts)
-        begun = OpenUpload(self._client, self._bucket, name, "", (self._where, key))
+        begun = self._upload(key)
         signs = self._target.sign_parts
         with store_errors(self._where, key, "CreateMultipartUpload"):
             kept = None if token is None else resume_upload.go_on(begun, parts, token, signs=signs)
@@ -136,6 +136,13 @@ class S3Store:
                 "UploadId"
             ]
         return S3Upload(replace(begun, id=upload), parts, signs=signs)
+
+    def _upload(self, key: str = "") -> OpenUpload:
+        """One that is not begun yet; without a key it stands for all."""
+        access, short_way = self._opened
+        return OpenUpload(
+            access.client, short_way, self._bucket, self._name(key) if key else "", "", (self._where, key)
+        )
 
     def _begin_single(self, key: str, parts: Parts) -> SinglePut:
         """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
@@ -164,7 +171,10 @@ class S3Store:
         from boto3.s3.inject import copy  # few runs copy, and it costs a start as much as botocore itself
         from boto3.s3.transfer import TransferConfig
 
-        name, cuts = self._name(key), TransferConfig(multipart_threshold=8 * MIB if self._target.multipart else MOST + 1)
+        name, cuts = (
+            self._name(key),
+            TransferConfig(multipart_threshold=8 * MIB if self._target.multipart else MOST + 1),
+        )
         source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
         said = None
         with store_errors(self._where, key, "CopyObject"):
@@ -185,8 +195,7 @@ class S3Store:
         """The age of an upload is that of its newest part, by the server's clock."""
         if not self._target.multipart:
             return 0
-        every = OpenUpload(self._client, self._bucket, "", "", (self._where, ""))
-        return resume_upload.sweep(every, self._prefix, older_than)
+        return resume_upload.sweep(self._upload(), self._prefix, older_than)
 
     def free(self) -> None:
         """No server says."""

@@ -152,12 +152,14 @@ class _Models(Loader):
     """
 
     def __init__(self, places: str | None) -> None:
-        more = [os.path.expanduser(os.path.expandvars(place)) for place in (places or "").split(os.pathsep) if place]
+        more = [
+            str(Path(os.path.expandvars(place)).expanduser()) for place in (places or "").split(os.pathsep) if place
+        ]
         super().__init__(extra_search_paths=more, file_loader=_JsonFiles())
 
     def list_available_services(self, type_name: str) -> list[str]:
         """By the names of folders: whether there is such a model is seen when it is read."""
-        return [name for place in self.search_paths if os.path.isdir(place) for name in os.listdir(place)]
+        return [folder.name for place in map(Path, self.search_paths) if place.is_dir() for folder in place.iterdir()]
 
 
 class _JsonFiles(JSONFileLoader):
