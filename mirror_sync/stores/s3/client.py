@@ -166,7 +166,7 @@ class _JsonFiles(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
         """None where there is no such file."""
         for ending, opened in ((".json", open), (".json.gz", gzip.open)):
-            with suppress(FileNotFoundError), opened(f"{file_path}{ending}", "rb") as file:
+            with suppress(FileNotFoundError, NotADirectoryError), opened(f"{file_path}{ending}", "rb") as file:
                 return json.loads(file.read())
         return None
 
