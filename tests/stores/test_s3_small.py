@@ -332,8 +332,7 @@ class TestParts:
     ) -> None:
         keys = ReadOnlyCredentials("AKEY", "a-secret", None)
         with scripted(self.part_answer) as server:
-            said = {"access_key": "AKEY", "secret_key": "a-secret", "region": "eu-west-7", "sign_parts": signs}
-            store = store_at(server.endpoint_url, **said)
+            store = store_at(server.endpoint_url, region="eu-west-7", sign_parts=signs)
             put(store, "first", b"first")
             self.put_all(store)
         parts = [asked for asked in server.asked if "partNumber" in asked.target]
@@ -348,8 +347,8 @@ class TestParts:
             signer = _Told(keys, "s3", "eu-west-7")
             text = signer.string_to_sign(request, signer.canonical_request(request))
             assert asked.headers["authorization"].endswith(f"Signature={signer.signature(text, request)}")
-        said = re.findall(rb"<PartNumber>(\d)</PartNumber><ETag>(.+?)</ETag>", server.asked[-1].body)
-        assert said == [(b"%d" % number, b'"e%d"' % number) for number in (1, 2, 3)]
+        told = re.findall(rb"<PartNumber>(\d)</PartNumber><ETag>(.+?)</ETag>", server.asked[-1].body)
+        assert told == [(b"%d" % number, b'"e%d"' % number) for number in (1, 2, 3)]
 
     @pytest.mark.parametrize("answer", [fault("SlowDown", 503), Answer(200), Answer(raw=b""), fault("NoSuchKey", 404)])
     def test_what_is_not_answered_with_an_etag_is_sent_again_by_botocore(self, answer: Answer) -> None:
@@ -365,8 +364,8 @@ class TestParts:
 
     def test_a_real_server_has_what_was_put_so(self, radosgw: S3Server) -> None:
         body = bytes(range(256)) * (12 * MIB // 256)
-        for more in ({}, {"sign_parts": True}):
-            store = store_in(radosgw, "a/prefix", **more)
+        for signs in (False, True):
+            store = store_in(radosgw, "a/prefix", sign_parts=signs)
             put(store, "first", b"shows the way")
             with store.begin("odd + key", len(body)) as upload:
                 for start in range(0, len(body), upload.part_size):

@@ -34,7 +34,7 @@ from mirror_sync.stores.s3.small_objects import ShortWay, Stated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef, DeleteObjectsOutputTypeDef, GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import DeleteObjectsOutputTypeDef, GetObjectOutputTypeDef
 
 __all__ = ["S3Options", "S3Store"]
 
@@ -168,14 +168,12 @@ class S3Store:
 
     def copy_onto_itself(self, key: str, storage_class: str | None = None) -> None:
         """As `touch` does, into a class of storage. KeyMissing; BlobFrozen for what has to be restored first."""
-        from boto3.s3.inject import copy  # few runs copy, and it costs a start as much as botocore itself
+        from boto3.s3.inject import copy  # few runs copy, and it costs a start a third of botocore
         from boto3.s3.transfer import TransferConfig
 
-        name, cuts = (
-            self._name(key),
-            TransferConfig(multipart_threshold=8 * MIB if self._target.multipart else MOST + 1),
-        )
-        source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
+        name = self._name(key)
+        cuts = TransferConfig(multipart_threshold=8 * MIB if self._target.multipart else MOST + 1)
+        source = {"Bucket": self._bucket, "Key": name}
         said = None
         with store_errors(self._where, key, "CopyObject"):
             try:
