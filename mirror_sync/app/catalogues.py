@@ -8,11 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mirror_sync.app.remembered import LocalMemory
-from mirror_sync.app.this_machine import known_of
-from mirror_sync.catalogue.object_writer import PublishRun
-from mirror_sync.catalogue.publication import PublishResult, publish
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.domain.outcome.events import CatalogueFailed, CataloguePublished
@@ -23,6 +21,9 @@ from mirror_sync.logger import Logger
 from mirror_sync.owners import cause
 from mirror_sync.state.history import History
 from mirror_sync.state.locks import acquired, locks_of
+
+if TYPE_CHECKING:
+    from mirror_sync.catalogue.publication import PublishResult
 
 _log = Logger()
 
@@ -118,6 +119,11 @@ class Catalogues:
                 turn.done = began
 
     def _publish(self, target: Target, *, anew: bool = False) -> PublishResult:
+        # a run without a catalogue does without its pages and their templates, a tenth of its start
+        from mirror_sync.app.this_machine import known_of
+        from mirror_sync.catalogue.object_writer import PublishRun
+        from mirror_sync.catalogue.publication import publish
+
         began = time.monotonic()
         publish_run = PublishRun(target.store, target.read_cache, self._context.go_on, anew)
         result = publish(

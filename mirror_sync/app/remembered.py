@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 from mirror_sync.app.ranked import still_meant
 from mirror_sync.config.checks.target_identity import place_of
@@ -14,9 +17,14 @@ from mirror_sync.domain.outcome.replicas import STATUS, ReplicaStatus
 from mirror_sync.domain.outcome.report import EMPTIED, RepoStatus
 from mirror_sync.domain.repo import Repo
 from mirror_sync.errors import StoreError, StoreUnavailable
+from mirror_sync.owners import PRIVATE, write_anew
+from mirror_sync.state.file_lock import hold
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.records import RunRecord
 from mirror_sync.state.target_memory import replica_memory
+
+_WORD_FILE = "machine"
+_WORD = re.compile("[0-9a-f]{12}")
 
 
 class LocalMemory:
@@ -82,6 +90,24 @@ def replicas_of(settings: Settings, target: str | None = None) -> tuple[ReplicaS
                 status = status.recalled(memory.recall(STATUS, ""))
             found.append(status)
     return tuple(found)
+
+
+def machine_word(folder: Path) -> str:
+    """What this machine is called among those that publish a target: by chance, once, and kept in the state folder.
+
+    It tells nobody where it stands, and outlives a change of the host's name. Where it is lost, another one comes; what
+    was said under the old one is forgotten as that of any other machine. OSError when the folder cannot be written.
+    """
+    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
+    path = folder / _WORD_FILE
+    with hold(folder / f"{_WORD_FILE}.lock"):
+        with suppress(FileNotFoundError):
+            kept = path.read_text(encoding="utf-8", errors="replace").strip()
+            if _WORD.fullmatch(kept):
+                return kept
+        made = secrets.token_hex(6)
+        write_anew(path, f"{made}\n", synced=False)
+        return made
 
 
 def _names(job: Job, status: RepoStatus) -> bool:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import secrets
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
 from mirror_sync import __version__
 from mirror_sync.app.fingerprints import places_of
 from mirror_sync.app.inventory import Memory, take_inventory
 from mirror_sync.app.next_runs import JobLine
-from mirror_sync.app.remembered import replicas_of
+from mirror_sync.app.remembered import machine_word, replicas_of
 from mirror_sync.catalogue.local_knowledge import KnownJob, LocalKnowledge
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.keys.program_entries import WatchEntry
@@ -31,8 +28,7 @@ from mirror_sync.domain.outcome.wish import HowToAsk, RepoWish, Wishlist
 from mirror_sync.domain.subject import Subject
 from mirror_sync.domain.times import iso_utc
 from mirror_sync.errors import DocumentError, StoreError
-from mirror_sync.owners import PRIVATE, is_there, write_anew
-from mirror_sync.state.file_lock import hold
+from mirror_sync.owners import is_there
 from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.pauses import Pauses
 from mirror_sync.state.records import RunRecord, RunState, Size
@@ -42,8 +38,6 @@ from mirror_sync.state.wishes import FILE as WISHES
 from mirror_sync.state.wishes import Wishes
 
 _NOTING = ("ask", "fetch")  # of front.miss: what is asked for in vain is noted
-_WORD_FILE = "machine"
-_WORD = re.compile("[0-9a-f]{12}")
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -136,24 +130,6 @@ def _as_glob(line: RepoStatus, job: Job) -> RepoStatus:
         return line
     glob = next(each for each in job.repos if each.matches(pattern.repo))
     return RepoStatus(*Subject.of(line.job, glob, *job.revisions).parts, line.state, code=line.code)
-
-
-def machine_word(folder: Path) -> str:
-    """What this machine is called among those that publish a target: by chance, once, and kept in the state folder.
-
-    It tells nobody where it stands, and outlives a change of the host's name. Where it is lost, another one comes; what
-    was said under the old one is forgotten as that of any other machine. OSError when the folder cannot be written.
-    """
-    folder.mkdir(PRIVATE, parents=True, exist_ok=True)
-    path = folder / _WORD_FILE
-    with hold(folder / f"{_WORD_FILE}.lock"):
-        with suppress(FileNotFoundError):
-            kept = path.read_text(encoding="utf-8", errors="replace").strip()
-            if _WORD.fullmatch(kept):
-                return kept
-        made = secrets.token_hex(6)
-        write_anew(path, f"{made}\n", synced=False)
-        return made
 
 
 class Machine:

@@ -6,6 +6,7 @@ whoever asks for it.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import signal
@@ -21,6 +22,8 @@ def main() -> None:
     # Values of many files live long and hold no cycles, and neither do modules: Python's first thresholds look for some
     # after each 700 of them, a tenth of the CPU of a start, and of a run over small files.
     gc.set_threshold(10_000, 20, 50)
+    # Nor is it worth a fifth of a short run to look through all there is once more, and again, when it ends.
+    atexit.register(gc.freeze)
     if sys.argv[1:] == ["--version"]:  # needs none of what reads arguments
         sys.exit(_print_version())
     # Plugins of others have no say in what jobs.yaml means, and to look for them pydantic reads the metadata of every

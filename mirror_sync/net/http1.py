@@ -11,8 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mirror_sync import __version__
 
@@ -25,6 +24,14 @@ _END = re.compile(rb"\n\r?\n")  # of a head; with a bare line feed too, so that 
 _FOLD = re.compile(rb"\r?\n[ \t]+")  # RFC 9112, 5.2: a header that goes on in the next line
 _UNSAFE = re.compile(r"[^\w.~:/?@!$&'()*+,;=%-]", re.ASCII)  # printable, but nothing that a request line should hold
 _LONGEST_LENGTH = len(str(2**63))  # figures
+_USUAL = (
+    *("Accept-Ranges", "Cache-Control", "Connection", "Content-Encoding", "Content-Length", "Content-Range"),
+    *("Content-Type", "Date", "ETag", "Last-Modified", "Link", "Location", "Server", "Transfer-Encoding", "Vary"),
+    *("X-Linked-Etag", "X-Linked-Size", "X-Repo-Commit", "RateLimit", "RateLimit-Policy", "Retry-After"),
+    *("x-amz-request-id", "x-amz-id-2", "x-amz-version-id", "x-amz-storage-class", "x-amz-server-side-encryption"),
+)
+_SPELLED = {spelled: name.lower() for name in _USUAL for spelled in (name, name.lower())}
+"""Names of headers as servers write them: to look one up takes a third of proving it and writing it small."""
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")  # of a chunk
 _BODILESS = {204, 304}
 _ENOUGH = 1024 * 1024  # bytes of one read that are worth the way up
@@ -41,18 +48,23 @@ class Fields(dict[str, str]):
         found = cls()
         for line in lines:
             name, colon, value = line.partition(":")
-            if not colon or not name or name[-1] in " \t" or name[0] in " \t":
+            key = _SPELLED.get(name) or _lowered(name)
+            if not colon:
                 raise ValueError("a line that is no header")
-            name = name.lower()
-            found[name] = f"{found[name]}, {value.strip()}" if name in found else value.strip()
+            found[key] = f"{found[key]}, {value.strip()}" if key in found else value.strip()
         return found
 
     def get(self, name: str, default: str | None = None) -> Any:  # type: ignore[override]  # as of any dict
-        return super().get(name.lower(), default)
+        return super().get(_SPELLED.get(name) or name.lower(), default)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+def _lowered(name: str) -> str:
+    if not name or name[-1] in " \t" or name[0] in " \t":
+        raise ValueError("a line that is no header")
+    return name.lower()
+
+
+class Head(NamedTuple):
     """`stays`: the server keeps the connection open. `length` of the body in bytes, None where it is not plain."""
 
     status: int
@@ -84,17 +96,29 @@ def read_head(receive: Callable[[int], bytes], got: bytes = b"", *, plain: bool 
     if not got:
         raise ConnectionResetError("the connection was closed")
     most = _ONE_READ if plain else _LONGEST
-    while (end := _END.search(got)) is None:
+    while (end := _end_of(got)) is None:
         more = receive(_ONE_READ)
         if not more or len(got) > most:
             raise ValueError("an answer whose headers do not end")
         got += more
-    head = got[: end.end()]
-    if plain and head.count(b"\n") != head.count(b"\r\n"):
-        raise ValueError("a line that ends in a bare line feed")
-    return _parsed(head if plain else _FOLD.sub(b" ", head).replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")), got[
-        end.end() :
-    ]
+    head, rest = got[:end], got[end:]
+    if head.count(b"\n") != head.count(b"\r\n"):
+        if plain:
+            raise ValueError("a line that ends in a bare line feed")
+        head = head.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if not plain and (b"\n " in head or b"\n\t" in head):
+        head = _FOLD.sub(b" ", head)
+    return _parsed(head), rest
+
+
+def _end_of(got: bytes) -> int | None:
+    """Where a head ends; None where it goes on. Most have no bare line feeds, and need no expression."""
+    if (last := got.find(b"\r\n\r\n")) >= 0:
+        end = last + 4
+        if got.count(b"\n", 0, end) == got.count(b"\r\n", 0, end):
+            return end
+    found = _END.search(got)
+    return None if found is None else found.end()
 
 
 def read_final_head(receive: Callable[[int], bytes]) -> tuple[Head, bytes]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirror_sync.app.fingerprints import fingerprints_of
+from mirror_sync.app.remembered import machine_word
 from mirror_sync.config.checks.target_identity import place_of
 from mirror_sync.config.settings import Settings
 from mirror_sync.config.tokens.tokens_file import known_tokens
@@ -136,7 +137,7 @@ class Assembly:
 
     def _ids(self, targets: Iterable[str]) -> frozenset[str]:
         """Who publishes these targets, to the mirrors that they are read from."""
-        from mirror_sync.app.this_machine import target_id  # as in `_audit`
+        from mirror_sync.app.this_machine import target_id  # it knows the catalogue, which few need
 
         return frozenset(target_id(self._settings, name) for name in targets)
 
@@ -202,10 +203,6 @@ class Assembly:
         return CountReads(self._settings.state_dir, now, reading=self._reading)(target.name, target.store, counted)
 
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
-        from mirror_sync.app.this_machine import (
-            machine_word,  # it knows the catalogue, which who only looks does not need
-        )
-
         state = self._settings.state_dir
         journal, lock = AuditJournal(audit_folder(state, place)), locks_of(state, place) / "audit.lock"
         where = AuditPlace(journal, lock, store, name, partial(machine_word, state))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.cli.program import CONFIG, Program
 from tests.front.bucket import model
 from tests.front.mirrors import by_serve
+from tests.servers.bucket import S3Server
 from tests.standin import Hub
 
 DEAR = {
@@ -99,6 +101,16 @@ def test_an_unchanged_repo_of_a_hub_needs_no_library_of_the_hubs(tmp_path: Path,
     check(first, *HUB)  # nor does the first sync of it
     for command in ("plan", "sync"):
         check(imported(program, command), *HUB)
+
+
+def test_a_bucket_needs_botocore_alone_and_no_catalogue_no_templates(tmp_path: Path, moto: S3Server) -> None:
+    program = Program(tmp_path)
+    place = json.dumps(moto.place())[1:-1]
+    program.write(f"site: {{enabled: false}}\n{CONFIG}".replace('url: "file://FOLDER/mirror"', place))
+    program.add_repo("acme/one", weights="12345")
+    modules = imported(program, "sync", "good")
+    barred = {"boto3", "s3transfer", *PAGES}
+    assert [name for name in modules if name.split(".")[0] in barred or name.startswith("mirror_sync.catalogue")] == []
 
 
 def test_a_pull_imports_the_way_to_a_mirror_and_nothing_of_a_sync(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import mirror_sync
-from mirror_sync.app.this_machine import machine_word
+from mirror_sync.app.remembered import machine_word
 from mirror_sync.domain.outcome.traffic import Reads, TrafficReport
 from mirror_sync.owners import hindrance, state_hindrance, who_else_writes, write_anew
 from mirror_sync.state.checkpoint_file import FileCheckpoint

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.auth import S3SigV4Auth
@@ -300,3 +302,88 @@ class TestEnvironment:
         assert len(set(tokens)) == len(tokens)
         for asked, token in zip(server.asked, tokens, strict=True):
             assert f"Credential=AKEY{token.removeprefix('t')}/" in asked.headers["authorization"]
+
+
+class TestParts:
+    """Of a large object: `begin` and `complete` are botocore's."""
+
+    size = 12 * MIB  # three parts, the last one short
+
+    @staticmethod
+    def part_answer(asked: Asked) -> Answer:
+        if asked.method == "POST":
+            done = b"<CompleteMultipartUploadResult/>"
+            return Answer(body=done if "uploadId" in asked.target else b"<R><UploadId>a/b+c</UploadId></R>")
+        return Answer(headers={"ETag": f'"e{TestParts.number(asked)}"'})
+
+    @staticmethod
+    def number(asked: Asked) -> str:
+        return parse_qs(urlsplit(asked.target).query).get("partNumber", [""])[0]
+
+    def put_all(self, store: S3Store) -> None:
+        with store.begin("k", self.size) as upload:
+            for number in (2, 0, 1):
+                upload.put(number, bytes([number]) * min(upload.part_size, self.size - number * upload.part_size))
+            upload.complete()
+
+    @pytest.mark.parametrize("signs", [False, True])
+    def test_they_follow_the_way_signed_as_botocore_signs_and_their_etags_complete_the_upload(
+        self, signs: bool
+    ) -> None:
+        keys = ReadOnlyCredentials("AKEY", "a-secret", None)
+        with scripted(self.part_answer) as server:
+            store = store_at(server.endpoint_url, region="eu-west-7", sign_parts=signs)
+            put(store, "first", b"first")
+            self.put_all(store)
+        parts = [asked for asked in server.asked if "partNumber" in asked.target]
+        assert [asked.target for asked in parts] == [f"/b/k?partNumber={n}&uploadId=a%2Fb%2Bc" for n in (3, 1, 2)]
+        assert [BOTO in asked.headers for asked in parts] == [False] * 3
+        for asked in parts:
+            assert asked.headers["x-amz-content-sha256"] == (Sha256.of(asked.body) if signs else "UNSIGNED-PAYLOAD")
+            request = AWSRequest("PUT", server.endpoint_url + asked.target)
+            for name in ("host", "x-amz-content-sha256", "x-amz-date"):
+                request.headers[name] = asked.headers[name]
+            request.context["timestamp"] = asked.headers["x-amz-date"]
+            signer = _Told(keys, "s3", "eu-west-7")
+            text = signer.string_to_sign(request, signer.canonical_request(request))
+            assert asked.headers["authorization"].endswith(f"Signature={signer.signature(text, request)}")
+        told = re.findall(rb"<PartNumber>(\d)</PartNumber><ETag>(.+?)</ETag>", server.asked[-1].body)
+        assert told == [(b"%d" % number, b'"e%d"' % number) for number in (1, 2, 3)]
+
+    @pytest.mark.parametrize("answer", [fault("SlowDown", 503), Answer(200), Answer(raw=b""), fault("NoSuchKey", 404)])
+    def test_what_is_not_answered_with_an_etag_is_sent_again_by_botocore(self, answer: Answer) -> None:
+        bad = [answer]
+
+        def script(asked: Asked) -> Answer:
+            return bad.pop() if bad and self.number(asked) == "3" else self.part_answer(asked)
+
+        with scripted(script) as server:
+            self.put_all(warm_store(server))
+        parts = [(self.number(asked), BOTO in asked.headers) for asked in server.asked if self.number(asked)]
+        assert parts == [("3", False), ("3", True), ("1", True), ("2", True)], "and those behind it, for a while"
+
+    def test_a_real_server_has_what_was_put_so(self, radosgw: S3Server) -> None:
+        body = bytes(range(256)) * (12 * MIB // 256)
+        for signs in (False, True):
+            store = store_in(radosgw, "a/prefix", sign_parts=signs)
+            put(store, "first", b"shows the way")
+            with store.begin("odd + key", len(body)) as upload:
+                for start in range(0, len(body), upload.part_size):
+                    upload.put(start // upload.part_size, body[start : start + upload.part_size])
+                upload.complete()
+            assert read(store, "odd + key") == body
+
+
+def test_to_open_a_bucket_looks_into_the_folders_of_no_other_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore's own loader lists all of them, some 800, to know that S3 is one of them."""
+    listed: list[str] = []
+    real = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        listed.append(str(path))
+        return real(path)
+
+    with scripted(lambda _: STORED) as server:
+        monkeypatch.setattr(os, "listdir", listdir)
+        put(store_at(server.endpoint_url), "k", b"x")
+    assert len(listed) <= 12, listed

@@ -1,4 +1,4 @@
-"""An S3-compatible bucket as a target, through boto3, with a short way for small objects.
+"""An S3-compatible bucket as a target, through botocore, with a short way for objects and parts.
 
-Only here is boto3 imported: a directory target needs none. `bucket_store` is the way in.
+Only here are botocore and boto3 imported: a directory target needs none. `bucket_store` is the way in.
 """

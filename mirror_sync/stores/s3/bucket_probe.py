@@ -19,7 +19,7 @@ _PRECONDITION, _NOT_OFFERED = 412, (400, 405, 501)
 
 
 class BucketProbe:
-    """Of one bucket, by boto3. Both leave something under the key, which must not be one in use; StoreError."""
+    """Of one bucket, by botocore. Both leave something under the key, which must not be one in use; StoreError."""
 
     def __init__(self, target: S3Target, options: S3Options) -> None:
         self._target, self._options = target, options

@@ -1,4 +1,4 @@
-"""An S3-compatible bucket as a target, through boto3.
+"""An S3-compatible bucket as a target, through botocore.
 
 Nothing here depends on conditional writes, user metadata or lifecycle rules: servers differ in all three.
 """
@@ -14,7 +14,6 @@ from io import RawIOBase
 from itertools import islice
 from typing import IO, TYPE_CHECKING, NamedTuple, TypedDict, cast
 
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 
 from mirror_sync.domain.content.keys import blob_of, site_type
@@ -35,7 +34,7 @@ from mirror_sync.stores.s3.small_objects import ShortWay, Stated
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CopySourceTypeDef, DeleteObjectsOutputTypeDef, GetObjectOutputTypeDef
+    from mypy_boto3_s3.type_defs import DeleteObjectsOutputTypeDef, GetObjectOutputTypeDef
 
 __all__ = ["S3Options", "S3Store"]
 
@@ -82,7 +81,6 @@ class S3Store:
         self._deletes_batches = True
         self.part_size = self._options.part_size
         self.confirm = target.confirm
-        self._copies = TransferConfig(multipart_threshold=8 * MIB if target.multipart else MOST + 1)
 
     def stat(self, key: str) -> Stat | None:
         name = self._name(key)
@@ -128,7 +126,7 @@ class S3Store:
         name, parts = self._name(key), Parts.of(size, self.part_size)
         if not self._target.multipart:
             return self._begin_single(key, parts)
-        begun = OpenUpload(self._client, self._bucket, name, "", (self._where, key))
+        begun = self._upload(key)
         signs = self._target.sign_parts
         with store_errors(self._where, key, "CreateMultipartUpload"):
             kept = None if token is None else resume_upload.go_on(begun, parts, token, signs=signs)
@@ -138,6 +136,13 @@ class S3Store:
                 "UploadId"
             ]
         return S3Upload(replace(begun, id=upload), parts, signs=signs)
+
+    def _upload(self, key: str = "") -> OpenUpload:
+        """One that is not begun yet; without a key it stands for all."""
+        access, short_way = self._opened
+        return OpenUpload(
+            access.client, short_way, self._bucket, self._name(key) if key else "", "", (self._where, key)
+        )
 
     def _begin_single(self, key: str, parts: Parts) -> SinglePut:
         """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
@@ -163,15 +168,19 @@ class S3Store:
 
     def copy_onto_itself(self, key: str, storage_class: str | None = None) -> None:
         """As `touch` does, into a class of storage. KeyMissing; BlobFrozen for what has to be restored first."""
+        from boto3.s3.inject import copy  # few runs copy, and it costs a start a third of botocore
+        from boto3.s3.transfer import TransferConfig
+
         name = self._name(key)
-        source: CopySourceTypeDef = {"Bucket": self._bucket, "Key": name}
+        cuts = TransferConfig(multipart_threshold=8 * MIB if self._target.multipart else MOST + 1)
+        source = {"Bucket": self._bucket, "Key": name}
         said = None
         with store_errors(self._where, key, "CopyObject"):
             try:
                 # docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html: onto itself only with some change
                 change = {"MetadataDirective": "REPLACE", **self._described(key)}
                 change |= {"StorageClass": storage_class} if storage_class else {}
-                self._client.copy(source, self._bucket, name, change, Config=self._copies)
+                copy(self._client, source, self._bucket, name, change, Config=cuts)
             except ClientError as error:
                 if error.operation_name != "HeadObject":
                     raise
@@ -184,8 +193,7 @@ class S3Store:
         """The age of an upload is that of its newest part, by the server's clock."""
         if not self._target.multipart:
             return 0
-        every = OpenUpload(self._client, self._bucket, "", "", (self._where, ""))
-        return resume_upload.sweep(every, self._prefix, older_than)
+        return resume_upload.sweep(self._upload(), self._prefix, older_than)
 
     def free(self) -> None:
         """No server says."""

@@ -17,6 +17,7 @@ from mirror_sync.stores.parts import Parts
 from mirror_sync.stores.s3.client import Checked, checked
 from mirror_sync.stores.s3.payloads import outgoing
 from mirror_sync.stores.s3.refusals import code_of, store_errors
+from mirror_sync.stores.s3.small_objects import ShortWay
 from mirror_sync.stores.tokens import Token
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class OpenUpload:
     """An upload that a server knows: what every call about it repeats. `name` is the key with the bucket's prefix."""
 
     client: S3Client
+    short_way: ShortWay
     bucket: str
     name: str
     id: str
@@ -53,16 +55,20 @@ class S3Upload:
     def put(self, number: int, body: bytes | bytearray | memoryview) -> None:
         self._parts.check(number, memoryview(body).nbytes)
         begun = self._begun
-        extra = checked(Sha256.of(body)) if self._signs else Checked()
-        with store_errors(*begun.place, "UploadPart"):
-            etag = begun.client.upload_part(
+        digest = Sha256.of(body) if self._signs else None
+
+        def send() -> str:
+            return begun.client.upload_part(
                 Bucket=begun.bucket,
                 Key=begun.name,
                 UploadId=begun.id,
                 PartNumber=number + 1,
                 Body=outgoing(body),
-                **extra,
+                **(checked(digest) if digest else Checked()),
             )["ETag"]
+
+        with store_errors(*begun.place, "UploadPart"):
+            etag = begun.short_way.put_part(begun.name, (number + 1, begun.id), body, digest, send)
         with self._lock:
             self._etags[number] = etag
 

@@ -12,7 +12,7 @@ from mirror_sync.net.http1 import FINAL, Head, HeadDeadline, read_head, request_
 
 _LOOKED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}  # after others a server may send a body all the same
 
-PIECE = 256 * 1024  # bytes that are sent at once; the time-out is for so many
+PIECE = 256 * 1024  # bytes that are sent at once with a head, and by TLS; the time-out is for so many
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,15 @@ def _send(connection: Connection, head: bytes, body: memoryview) -> bool:
     """False where the server answered before it had the body: a refusal, after which no more is sent."""
     sock = connection.sock
     sock.sendall(b"".join((head, body[:PIECE])))  # in one piece: a server wakes up once
-    for start in range(PIECE, len(body), PIECE):
-        # TLS has words of its own, so what came there need not be an answer
-        if not isinstance(sock, ssl.SSLSocket) and is_readable(sock):
+    if isinstance(sock, ssl.SSLSocket):  # TLS has words of its own, so what comes there need not be an answer
+        for start in range(PIECE, len(body), PIECE):
+            sock.sendall(body[start : start + PIECE])
+        return True
+    at = PIECE
+    while at < len(body):
+        if is_readable(sock):
             return False
-        sock.sendall(body[start : start + PIECE])
+        at += sock.send(body[at:])  # what the kernel has room for: less than half of the calls, and a time-out for each
     return True
 
 

@@ -1,10 +1,10 @@
-"""Objects that are put whole, on a short way into a bucket: one signature and one request on an open connection.
+"""The short way into a bucket, of objects that are put whole and of parts: one signature, one request, one connection.
 
-botocore takes over a millisecond of CPU for a call, more than a small object costs on all the rest of its way. So boto3
+botocore takes over a millisecond of CPU for a call, more than a small object costs on all the rest of its way. So it
 makes the first call, and shows by what it sends where objects are and how requests are signed; the next ones follow it.
-Whatever does not end in a plain answer is given to boto3, which has the retries, the redirects and the errors.
+Whatever does not end in a plain answer is given to botocore, which has the retries, the redirects and the errors.
 
-The signature is AWS Signature Version 4, for PUT and HEAD of an object:
+The signature is AWS Signature Version 4, for PUT and HEAD of an object and PUT of a part:
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html.
 """
 
@@ -22,6 +22,7 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from botocore.auth import UNSIGNED_PAYLOAD
 from botocore.credentials import ReadOnlyCredentials
 from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies, percent_encode
@@ -37,12 +38,14 @@ if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
 
 _MOST = 16 * 1024 * 1024  # bytes of a body; beyond them botocore's share does not matter
-_SHY = 60.0  # seconds after a failure in which bodies of many pieces are left to boto3, who asks whether they may come
+_SHY = (
+    60.0  # seconds after a failure in which bodies of many pieces are left to botocore, who asks whether they may come
+)
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/]+)/\d{8}/([^/]+)/s3/aws4_request,")
 _PLAIN = re.compile(r"[A-Za-z0-9/_.~-]+")  # stands in an address as it is
 _OK, _NOT_FOUND = 200, 404
 _MOVED, _FAILED = 300, 500  # from here to there an answer speaks against the way itself
-_DOUBTS = 3  # refusals in a row of what boto3 then sent with success: this way is not for this server
+_DOUBTS = 3  # refusals in a row of what botocore then sent with success: this way is not for this server
 _EMPTY = Sha256.of(b"")
 
 Stated = tuple[int, float]
@@ -63,7 +66,7 @@ class _Way:
 class ShortWay:
     """Puts objects into one bucket, and asks what is there. Safe for many threads.
 
-    A bucket behind a proxy, and one that is read without credentials, are left to boto3.
+    A bucket behind a proxy, and one that is read without credentials, are left to botocore.
     """
 
     def __init__(self, access: Access, options: S3Options) -> None:
@@ -85,7 +88,7 @@ class ShortWay:
         send: Callable[[], object],
         described: Mapping[str, str],
     ) -> None:
-        """Put an object, by `send`, boto3's call for the same, unless the short way does. What `send` raises.
+        """Put an object, by `send`, botocore's call for the same, unless the short way does. What `send` raises.
 
         `described` are headers of the object, in lower case.
         """
@@ -98,17 +101,40 @@ class ShortWay:
         if answer is not None and answer.status == _OK:
             self._doubts = 0
             return
-        self._shy_until = time.monotonic() + _SHY
-        against = answer is not None and _MOVED <= answer.status < _FAILED
-        if against:
-            self._way = None
+        against = self._is_against(answer)
         send()
         self._doubts += against
         self._learn(name)
 
+    def put_part(
+        self,
+        name: str,
+        part: tuple[int, str],
+        body: bytes | bytearray | memoryview,
+        digest: Sha256 | None,
+        send: Callable[[], str],
+    ) -> str:
+        """Put a part, by its number (from 1) and its upload's id, and return its ETag; by `send`, botocore's call for
+        the same, unless the short way does. What `send` raises. Without a `digest` the body is not signed.
+        """
+        way = self._way
+        if way is None or time.monotonic() < self._shy_until:
+            return send()
+        query = f"partNumber={part[0]}&uploadId={percent_encode(part[1], safe='~')}"
+        asked = Signed("PUT", way.host, way.base + _quoted(name), digest or UNSIGNED_PAYLOAD, query=query)
+        answer = self._ask(way, asked, body)
+        etag = None if answer is None or answer.status != _OK else answer.fields.get("etag")
+        if etag:
+            self._doubts = 0
+            return str(etag)
+        against = self._is_against(answer)
+        sent = send()
+        self._doubts += against
+        return sent
+
     def stat(self, name: str, send: Callable[[], Stated | Absent]) -> Stated | Absent:
-        """Size and time of an object, or what says that there is none; by `send`, boto3's call for the same, unless the
-        short way knows. What `send` raises.
+        """Size and time of an object, or what says that there is none; by `send`, botocore's call for the same, unless
+        the short way knows. What `send` raises.
         """
         way = self._way
         if way is not None:
@@ -123,6 +149,14 @@ class ShortWay:
         finally:
             self._learn(name)
 
+    def _is_against(self, answer: Head | None) -> bool:
+        """Whether an answer that is no good one speaks against this way, which is then left; large bodies are shy."""
+        self._shy_until = time.monotonic() + _SHY
+        against = answer is not None and _MOVED <= answer.status < _FAILED
+        if against:
+            self._way = None
+        return against
+
     def _takes(self, size: int) -> bool:
         return size <= PIECE or (size <= _MOST and time.monotonic() >= self._shy_until)
 
@@ -133,7 +167,7 @@ class ShortWay:
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         headers = {"host": way.host, "user-agent": way.agent, **signed_headers(asked, way.region, keys, now)}
         try:
-            return way.lines.ask(asked.method, asked.path, headers, body)
+            return way.lines.ask(asked.method, asked.target, headers, body)
         except (OSError, ValueError):
             return None
 
@@ -141,14 +175,14 @@ class ShortWay:
         self._heard.request = request
 
     def _learn(self, name: str) -> None:
-        """Follow what boto3 has just sent, from this thread."""
+        """Follow what botocore has just sent, from this thread."""
         request: AWSPreparedRequest | None = self._heard.__dict__.pop("request", None)
         if self._way is not None or request is None or self._doubts >= _DOUBTS:
             return
         try:
             place = Url.parse(request.url)
         except ValueError:
-            return  # boto3 reads it in some way of its own
+            return  # botocore reads it in some way of its own
         signed = _SIGNED.match(_text(request.headers.get("Authorization")))
         keys = self._access.keys()
         if keys is None or signed is None or signed[1] != keys.access_key or _is_proxied(place):
@@ -199,7 +233,9 @@ _ALGORITHM = "AWS4-HMAC-SHA256"
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """What is signed: `path` as it stands in the request line, `payload` the digest of the body in hex.
+    """What is signed: `path` and `query` as they stand in the request line, the query's names in order.
+
+    `payload` is the digest of the body in hex, or the word that says that the body is not signed.
 
     `described` are headers of the object that is put, in lower case.
     """
@@ -209,6 +245,12 @@ class Signed:
     path: str
     payload: str
     described: Mapping[str, str] = field(default_factory=dict)
+    query: str = ""
+
+    @property
+    def target(self) -> str:
+        """What stands in the request line."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
 
 def signed_headers(asked: Signed, region: str, keys: ReadOnlyCredentials, now: str) -> Mapping[str, str]:
@@ -220,7 +262,7 @@ def signed_headers(asked: Signed, region: str, keys: ReadOnlyCredentials, now: s
     headers = dict(sorted(headers.items()))
     names = ";".join(headers)
     lines = "".join([f"{name}:{value}\n" for name, value in headers.items()])
-    request = f"{asked.method}\n{asked.path}\n\n{lines}\n{names}\n{asked.payload}"
+    request = f"{asked.method}\n{asked.path}\n{asked.query}\n{lines}\n{names}\n{asked.payload}"
     text = f"{_ALGORITHM}\n{now}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     signature = hmac.digest(_day_key(keys.secret_key, now[:8], region), text.encode(), "sha256").hex()
     del headers["host"]
