@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs
@@ -20,7 +22,6 @@ from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
 from mirror_sync.engine.published_names import published_as
 from mirror_sync.engine.upkeep.checkpoint import VerifyProgress
 from mirror_sync.engine.upkeep.hashing import ATTEMPTS, BlobFinding, BlobHasher
-from mirror_sync.engine.upkeep.repair import Repair
 from mirror_sync.engine.upkeep.throttle import Throttle
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.walk import Node, Place, Walk
@@ -34,6 +35,9 @@ from mirror_sync.errors import (
     Vanished,
 )
 from mirror_sync.ports.memory import Checkpoint, NoCheckpoint
+
+if TYPE_CHECKING:
+    from mirror_sync.engine.upkeep.repair import Repair
 
 _READERS = 4
 _ENOUGH = 16  # reads that are refused one after the other until a target is asked whether it answers at all
@@ -105,9 +109,9 @@ class Verification:
         sample = Sample(scope.sample, done.round if scope.round is None else scope.round)
         throttle = Throttle(scope.rate, self._context.monotonic, self._context.pause)
         try:
-            with Repair(self._context, self._jobs) as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
+            with self._repair() as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
                 for target in self._context.targets.values():
-                    asked = _VerifyRequest(scope, sample, repair if scope.repair else None)
+                    asked = _VerifyRequest(scope, sample, repair)
                     hasher = BlobHasher(self._context, target.store, throttle)
                     one = _OneTarget(self._context, target, asked, hasher, readers, (done, self._checkpoint))
                     _verify_or_say(one, target, done)
@@ -115,6 +119,14 @@ class Verification:
             return done.report(scope.sample, interrupted=True)
         done.finish(self._checkpoint, sampled=scope.sample < 1)
         return done.report(scope.sample, interrupted=False)
+
+    def _repair(self) -> AbstractContextManager[Repair | None]:
+        """None where nothing is to be repaired: all that a sync needs is imported for it."""
+        if not self._scope.repair:
+            return nullcontext()
+        from mirror_sync.engine.upkeep.repair import Repair
+
+        return Repair(self._context, self._jobs)
 
 
 def _verify_or_say(one: _OneTarget, target: Target, done: VerifyProgress) -> None:
