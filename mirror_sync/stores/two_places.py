@@ -33,6 +33,7 @@ class TwoPlaces(WrappedStore):
 
     def __init__(self, warm: Store, cold: Store) -> None:
         super().__init__(warm)
+        self.readers = max(warm.readers, cold.readers)
         self._cold = cold
         self._right = float("-inf")  # when the cold place was the right one
 

@@ -42,6 +42,7 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 192, 540),
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.upkeep"}, 273, 610),
     ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 308, 670),
+    ("verify",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.engine.upkeep.prune"}, 265, 590),
 }
 HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 321, 690)
 

@@ -39,7 +39,6 @@ from mirror_sync.ports.memory import Checkpoint, NoCheckpoint
 if TYPE_CHECKING:
     from mirror_sync.engine.upkeep.repair import Repair
 
-_READERS = 4
 _ENOUGH = 16  # reads that are refused one after the other until a target is asked whether it answers at all
 _VANISHED = "was published here, and is not there any more"
 # blobs that are read, or wait to be, before the oldest of them is noted: more where they are large on average, so that
@@ -109,12 +108,13 @@ class Verification:
         sample = Sample(scope.sample, done.round if scope.round is None else scope.round)
         throttle = Throttle(scope.rate, self._context.monotonic, self._context.pause)
         try:
-            with self._repair() as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
+            with self._repair() as repair:
+                asked = _VerifyRequest(scope, sample, repair)
                 for target in self._context.targets.values():
-                    asked = _VerifyRequest(scope, sample, repair)
                     hasher = BlobHasher(self._context, target.store, throttle)
-                    one = _OneTarget(self._context, target, asked, hasher, readers, (done, self._checkpoint))
-                    _verify_or_say(one, target, done)
+                    with ThreadPoolExecutor(target.store.readers, "verify") as readers:
+                        one = _OneTarget(self._context, target, asked, hasher, readers, (done, self._checkpoint))
+                        _verify_or_say(one, target, done)
         except Interrupted:
             return done.report(scope.sample, interrupted=True)
         done.finish(self._checkpoint, sampled=scope.sample < 1)
@@ -220,7 +220,7 @@ class _OneTarget:
         """Noted in the order of the walk, while the readers are ahead by some blobs: none of them waits for the others
         to end with a large one.
         """
-        ahead, interval = _Ahead(), _CheckpointInterval()
+        ahead, interval = _Ahead(self._target.store.readers), _CheckpointInterval()
         try:
             for position, node in enumerate(nodes, 1):
                 if passed is None or position <= passed:
@@ -337,7 +337,8 @@ class _OneTarget:
 class _Ahead:
     """Blobs that are read, or wait to be, in the order of the walk. An interrupt costs them."""
 
-    def __init__(self) -> None:
+    def __init__(self, readers: int) -> None:
+        self._readers = readers
         self.waiting: deque[tuple[int, Node, Future[BlobFinding] | None]] = deque()
         self._bytes = 0
 
@@ -350,7 +351,7 @@ class _Ahead:
         count = len(self.waiting)
         if count >= _AHEAD and self._bytes < count * _LARGE:
             return True
-        return count >= _AHEAD_IF_LARGE or (count > _READERS and self._bytes > _AHEAD_BYTES)
+        return count >= _AHEAD_IF_LARGE or (count > self._readers and self._bytes > _AHEAD_BYTES)
 
     def first(self) -> tuple[int, Node, BlobFinding | None]:
         """What became of the oldest, which is waited for; None where it was not wanted."""
