@@ -97,8 +97,8 @@ class BlobHasher:
         return _Digests(digest.hexdigest(), "" if git is None else git.hexdigest()), count
 
     def _buffer(self) -> memoryview:
-        """One for each thread: a new one costs more than a small blob, since it is cleared. It begins on a page, where the
-        kernel copies to in two thirds of the time.
+        """One for each thread: a new one costs more than a small blob, since it is cleared. It begins on a page: so the
+        kernel copies into it in two thirds of the time.
         """
         own: memoryview | None = getattr(self._own, "buffer", None)
         if own is None:
