@@ -103,8 +103,6 @@ class FolderUnreadable(Unreachable):
     next run may find it mounted.
     """
 
-    retryable = False
-
 
 class RateLimited(UpstreamError):
     """The upstream asks to wait; `retry_after` in seconds, None when it does not say."""
