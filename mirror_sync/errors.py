@@ -5,6 +5,7 @@
     ├── UsageError              a name or an option that does not exist
     ├── UpstreamError           what an upstream answered about a repo
     │   ├── Unreachable         no answer, a time-out, a cut connection, 5xx        (retryable)
+    │   │   └── FolderUnreadable  of this machine: it is not there, or not ours to read, whoever asks again
     │   ├── RateLimited         429, with the seconds to wait                       (retryable)
     │   ├── BadAnswer           an answer that is not what it claims to be          (retryable)
     │   │   └── ListedOtherwise a list that broke goes on as another one: what came of it does not count
@@ -95,6 +96,12 @@ class UpstreamError(MirrorError):
 class Unreachable(UpstreamError):
     code = "unreachable"
     retryable = True
+
+
+class FolderUnreadable(Unreachable):
+    """A folder of this machine is not there, or not ours to read: the same call a moment later finds the same. The
+    next run may find it mounted.
+    """
 
 
 class RateLimited(UpstreamError):

@@ -19,14 +19,12 @@ from mirror_sync.domain.repo import Repo, RepoPattern
 from mirror_sync.engine.context import RunContext
 from mirror_sync.engine.published import mirrored_repos
 from mirror_sync.engine.published_names import published_as
-from mirror_sync.engine.upkeep.prune import Prune, sweep_uploads
 from mirror_sync.engine.upkeep.verify import Scope, Verification
 from mirror_sync.errors import StoreError, UsageError, Vanished
 from mirror_sync.logger import Logger
 from mirror_sync.owners import cause
 from mirror_sync.ports.memory import Checkpoint
 from mirror_sync.state.locks import kept_checkpoint
-from mirror_sync.state.reads_file import keep_last
 
 if TYPE_CHECKING:
     from mirror_sync.app.catalogues import Catalogues
@@ -105,6 +103,10 @@ class PruneTargets:
         `everything` names a target that may lose all its blobs where it publishes no repo; UsageError for one that is
         none.
         """
+        from mirror_sync.engine.upkeep.prune import (
+            Prune,  # all that tells when a snapshot goes, which verify never asks
+        )
+
         if everything is not None:
             self._configured.target(everything)
         if not dry_run:
@@ -122,6 +124,8 @@ class PruneTargets:
 
     def _remember(self, report: PruneReport) -> None:
         """What came of bounds, for `status` and metrics, which can do without."""
+        from mirror_sync.state.reads_file import keep_last
+
         for keep in report.keeps:
             try:
                 keep_last(self._state_dir, keep)
@@ -133,6 +137,8 @@ class PruneTargets:
 
         What goes wrong is logged: not every S3-compatible server can list them, and they harm nobody.
         """
+        from mirror_sync.engine.upkeep.prune import sweep_uploads
+
         context = self._context()
         for target in context.targets.values():
             if context.stop.is_set():

@@ -92,6 +92,7 @@ class Store(Protocol):
     """
 
     part_size: int  # bytes; objects up to this size are put at once, larger ones through `begin`
+    readers: int  # objects that are read and hashed at once by which time is gained: more only take turns
     confirm: bool  # whether what was put is looked for again before a pointer names it: a server's word may be wrong
 
     def stat(self, key: str) -> Stat | None:

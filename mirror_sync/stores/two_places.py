@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from mirror_sync.domain.content.keys import BLOBS, COLD_BEGUN, blob_of
+from mirror_sync.domain.content.keys import BLOBS, COLD_BEGUN, COLD_MARK, blob_of
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import IntegrityError, KeyMissing, StoreError, StoreUnavailable
 from mirror_sync.ports.byte_stream import ByteStream
@@ -23,7 +23,6 @@ from mirror_sync.ports.tiering import Placed
 from mirror_sync.scratch.spilled_map import SpilledMap
 from mirror_sync.stores.wrapped_store import WrappedStore
 
-MARK = "site/cold.json"  # in the cold place; COLD_BEGUN in the warm one says that the other has it
 _MARK = b'{"format":1}\n'
 _SURE = 1.0  # seconds for which a cold place that was the right one is taken for it, by those who miss many blobs
 _CHUNK = 1024 * 1024  # bytes
@@ -34,6 +33,7 @@ class TwoPlaces(WrappedStore):
 
     def __init__(self, warm: Store, cold: Store) -> None:
         super().__init__(warm)
+        self.readers = max(warm.readers, cold.readers)
         self._cold = cold
         self._right = float("-inf")  # when the cold place was the right one
 
@@ -102,20 +102,20 @@ class TwoPlaces(WrappedStore):
         That it was put there is told in the warm place, too: other machines see it there, and readers.
         """
         told = self.store.stat(COLD_BEGUN) is not None
-        if self._cold.stat(MARK) is None:
+        if self._cold.stat(COLD_MARK) is None:
             if begun or told:
                 raise _not_mounted()
-            self._cold.put(MARK, _MARK, Sha256.of(_MARK))
+            self._cold.put(COLD_MARK, _MARK, Sha256.of(_MARK))
         if not told:
             self.store.put(COLD_BEGUN, _MARK, Sha256.of(_MARK))
 
     def cold_now(self) -> float:
         try:
-            self._cold.touch(MARK)
+            self._cold.touch(COLD_MARK)
         except KeyMissing:
             self._expect_cold()
             return float("-inf")
-        found = self._cold.stat(MARK)
+        found = self._cold.stat(COLD_MARK)
         if found is None:
             raise _not_mounted()
         return found.modified
@@ -158,7 +158,7 @@ class TwoPlaces(WrappedStore):
         now = time.monotonic()
         if now - self._right < sure:
             return
-        if self._cold.stat(MARK) is None and self.store.stat(COLD_BEGUN) is not None:
+        if self._cold.stat(COLD_MARK) is None and self.store.stat(COLD_BEGUN) is not None:
             raise _not_mounted()
         self._right = now
 
@@ -184,7 +184,7 @@ class TwoPlaces(WrappedStore):
 
 
 def _not_mounted() -> StoreUnavailable:
-    return StoreUnavailable(f"the cold place has no {MARK}, which was put there: is it mounted, and the right one")
+    return StoreUnavailable(f"the cold place has no {COLD_MARK}, which was put there: is it mounted, and the right one")
 
 
 def _digest_of(key: str) -> Sha256:

@@ -19,7 +19,7 @@ class WrappedStore(Store):
     """A store over another one. What a wrapper does to calls, it does in `around`, or by overriding a verb."""
 
     def __init__(self, store: Store) -> None:
-        self.store, self.part_size, self.confirm = store, store.part_size, store.confirm
+        self.store, self.part_size, self.readers, self.confirm = store, store.part_size, store.readers, store.confirm
 
     def around(self, verb: str, key: str, call: Callable[[Store], _T]) -> _T:
         """Make the call of a verb at `self.store`; `key` is its key or prefix, empty where it has none or several."""

@@ -54,6 +54,7 @@ class Memory:
     """
 
     part_size = 8 << 20
+    readers = 4
     confirm = False
 
     def __init__(self, *, tells: bool = True) -> None:

@@ -21,7 +21,8 @@ from mirror_sync.app.looking.patient import Patient
 from mirror_sync.app.looking.table import CHECKS
 from mirror_sync.config.load import load
 from mirror_sync.config.settings import Settings
-from mirror_sync.domain.content.keys import BLOBS
+from mirror_sync.domain.content.keys import BLOBS, COLD_BEGUN, COLD_MARK, blob_key
+from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import ConfigError, Fault
 from mirror_sync.front.hub.cors import Cors
 from mirror_sync.stores.directory.directory_store import DirectoryStore
@@ -241,6 +242,47 @@ def test_a_disk_that_is_not_mounted_is_no_empty_target(tmp_path: Path) -> None:
     assert sorted((tmp_path / "mirror" / BLOBS).glob("*/*")) == blobs
     assert "has no job 'goof'; it has: good, bad; did you mean good?" in program("doctor", "--job", "goof").err
     assert "has no target 'disc'; it has: disk; did you mean disk?" in program("doctor", "--target", "disc").err
+
+
+def cold(folder: Path, warm: str) -> str:
+    tiers = f"{{cold: {{after_unread: 9d, target: {{url: 'file://{folder}/cold'}}}}, logs: [/nowhere/access.log]}}"
+    return warm.replace("}", f", tiers: {tiers}}}", 1)
+
+
+def test_the_cold_place_of_a_bucket_is_looked_at_as_the_bucket_and_known_by_its_mark(
+    folder: Path, moto: S3Server
+) -> None:
+    bucket = moto.make_bucket()
+    target = cold(folder, json.dumps(moto.place(bucket=bucket)))
+    (warm, first) = checked(folder, target=target)["target"]
+    assert (warm.where, first.where, str(first.health)) == ("main", "main (cold)", "skipped")
+    moto.client().put_object(Bucket=bucket, Key=COLD_BEGUN, Body=b"{}")
+    assert health(checked(folder, target=target)["target"]) == ["ok", "fault"]  # a folder that is not there
+    (folder / "cold").mkdir()
+    found = checked(folder, target=target)
+    assert "lacks site/cold.json" in found["target"][1].said  # a mount point with nothing on it
+    assert (found["write"][-1].where, health(found["write"])[-1]) == ("main (cold)", "skipped")
+    (folder / "cold/site").mkdir()
+    (folder / "cold" / COLD_MARK).write_bytes(b"{}")
+    found = checked(folder, target=target)
+    assert health(found["target"]) == ["ok", "ok"]
+    assert (found["write"][-1].where, health(found["write"])[-1]) == ("main (cold)", "ok")
+
+
+def test_a_few_blobs_are_proved_and_a_wrong_one_is_a_fault(folder: Path) -> None:
+    store = DirectoryStore(folder / "mirror")
+    assert [line.said for line in checked(folder)["bytes"]] == ["it has no blobs yet"]
+    for number in range(9):
+        body = b"blob %d" % number
+        store.put(blob_key(Sha256.of(body)), body, Sha256.of(body))
+    assert [*store.list(BLOBS)]  # a small blob has its name by then
+    (line,) = checked(folder)["bytes"]
+    assert line.said == "8 of 9 blobs, 48 B, hold what their names say; verify proves all"
+    for stat in store.list(BLOBS):
+        (folder / "mirror" / stat.key).write_bytes(b"rotten")
+    (line,) = checked(folder)["bytes"]
+    assert (str(line.health), line.command) == ("fault", "mirror-sync verify --repair")
+    assert "holds other bytes" in line.said
 
 
 def test_a_broken_jobs_yaml_is_told_and_the_rest_is_looked_at(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 192, 540),
     ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.transfer", "mirror_sync.engine.upkeep"}, 260, 600),
     ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 309, 670),
+    ("verify",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.engine.upkeep.prune"}, 265, 590),
 }
 HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 324, 690)
 

@@ -135,7 +135,8 @@ def test_a_corrupted_blob_is_seen_and_fetched_again(shift: Shift, tmp_path: Path
     blob.chmod(0o644)
     blob.write_bytes(b"x" * blob.stat().st_size)
     assert shift.program("verify").code == 1  # as the daemon does at night
-    (fault,) = shift.doctor()
-    assert (fault.check, fault.where) == ("verify", "disk")
-    shift.type(fault.command)
+    faults = {fault.check: fault for fault in shift.doctor()}
+    assert faults.keys() <= {"bytes", "verify"}  # it may be among the few blobs that are read
+    assert faults["verify"].where == "disk"
+    shift.type(faults["verify"].command)
     assert shift.doctor() == []

@@ -78,6 +78,7 @@ class View:
     """A Store over a shelf, as one machine sees it; `before` is called before each verb has its effect."""
 
     part_size = 1024 * 1024
+    readers = 4
     confirm = False
 
     def __init__(self, shelf: Shelf) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from mirror_sync.cli.output.tier_text import tier_text
 from mirror_sync.domain.audit_record import BY_DAEMON
-from mirror_sync.domain.content.keys import blob_key
+from mirror_sync.domain.content.keys import COLD_MARK, blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.cooling import ByHand
 from mirror_sync.domain.job.keep import ReadTimes
@@ -28,7 +28,7 @@ from mirror_sync.errors import BlobFrozen, StoreError, StoreUnavailable
 from mirror_sync.ports.store import Store
 from mirror_sync.state.reads_file import note_by_hand, tier_notes
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from mirror_sync.stores.two_places import MARK, TwoPlaces
+from mirror_sync.stores.two_places import TwoPlaces
 from mirror_sync.wiring.adapters import open_tiers
 from mirror_sync.wiring.assembly import Assembly
 from tests.cli.program import Program
@@ -201,7 +201,8 @@ def test_whoever_dies_at_any_write_has_lost_nothing_and_the_next_pass_goes_on(sh
     turns = 0
     while True:
         shutil.rmtree(shelves.cold, ignore_errors=True)
-        DirectoryStore(shelves.cold).put(MARK, b"{}", Sha256.of(b"{}"))  # what was lost is lost: this is the new one
+        # what was lost is lost: this is the new one
+        DirectoryStore(shelves.cold).put(COLD_MARK, b"{}", Sha256.of(b"{}"))
         shelves.site.sync()
         with shelves.site.program() as program:
             assert program.verify(BY_DAEMON, Scope(repair=True)) is not None  # all is in the warm place again

@@ -13,10 +13,19 @@ import pytest
 
 from mirror_sync.domain.content.upstream import Resolved
 from mirror_sync.domain.digest import CommitId, Sha256
+from mirror_sync.domain.outcome.events import Event
 from mirror_sync.domain.repo import Repo, RepoPattern
-from mirror_sync.errors import NotFoundOrPrivate, PointerOnly, RevisionNotFound, Unreachable, UnsafePath, UpstreamError
+from mirror_sync.errors import (
+    NotFoundOrPrivate,
+    PointerOnly,
+    RevisionNotFound,
+    Unreachable,
+    UnsafePath,
+    UpstreamError,
+)
 from mirror_sync.sources.directory.folder import open_file
 from mirror_sync.sources.directory.folders import DirectorySource, _Snapshot
+from mirror_sync.sources.wrappers.retrying import RetryingSource, RetryPolicy
 from tests.sources.reading import FILES, TINY, fetched, fill_directory, listed, published
 from tests.stores.places import in_child
 from tests.unprivileged import become_nobody, forget_errors, give_to_nobody
@@ -262,11 +271,15 @@ def test_a_folder_that_is_no_repo_is_not_found(root: Path, name: str) -> None:
         DirectorySource(root).resolve(Repo.parse(name), "main")
 
 
-def test_a_disk_that_is_not_there_is_no_answer(root: Path) -> None:
-    source = DirectorySource(root / "unmounted")
+def test_a_disk_that_is_not_there_is_no_answer_and_is_asked_for_once(root: Path) -> None:
+    told: list[Event] = []
+    waited: list[float] = []
+    base = DirectorySource(root / "unmounted")
+    source = RetryingSource(base, RetryPolicy(), told.append, waited.append, lambda: 0.0)
     for verb in (lambda: source.resolve(TINY, "main"), lambda: [*source.search(RepoPattern.parse("acme/*"))]):
         with pytest.raises(Unreachable, match="mounted"):
             verb()
+    assert (told, waited) == ([], [])
 
 
 def test_folders_that_cannot_be_repos_are_not_found_by_a_glob(root: Path) -> None:
@@ -330,7 +343,7 @@ def test_what_may_not_be_read_is_not_what_is_not_there(root: Path, closed: str) 
     give_to_nobody(root.parent)
     before, after = in_child(_resolve_open_and_closed, root, closed)
     assert before == "mit"
-    assert re.fullmatch(r"Unreachable: in/acme.*: cannot be read: Permission denied", after)
+    assert re.fullmatch(r"FolderUnreadable: in/acme.*: cannot be read: Permission denied", after)
 
 
 def _resolve_open_and_closed(answers: Connection, root: Path, closed: str) -> None:
@@ -351,7 +364,7 @@ def test_what_may_be_listed_and_not_looked_at_is_not_left_out(root: Path) -> Non
     (root / "acme/tiny/.cache/huggingface/download").mkdir(parents=True)
     give_to_nobody(root.parent)
     for closed, said in in_child(_resolve_without_looking, root).items():
-        assert re.fullmatch(r"Unreachable: in/acme.*: cannot be read: Permission denied", said), closed
+        assert re.fullmatch(r"FolderUnreadable: in/acme.*: cannot be read: Permission denied", said), closed
 
 
 def _resolve_without_looking(answers: Connection, root: Path) -> None:

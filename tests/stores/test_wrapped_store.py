@@ -20,7 +20,7 @@ from mirror_sync.wiring.program import Mirror
 T = TypeVar("T")
 BODY = b"hello"
 KEY = blob_key(Sha256.of(BODY))
-VERBS = {verb for verb in vars(Store) if not verb.startswith("_")} - {"part_size", "confirm"}
+VERBS = {verb for verb in vars(Store) if not verb.startswith("_")} - {"part_size", "readers", "confirm"}
 WRITES: dict[str, Callable[[Store], object]] = {
     "put": lambda store: store.put(KEY, BODY, Sha256.of(BODY)),
     "begin": lambda store: store.begin(KEY, 1 << 24),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mirror_sync.ports.source import Source
     from mirror_sync.ports.store import Store
 
+COLD = " (cold)"
 SOON = Timeouts(connect=5, first_byte=8, stall=8)
 _LARGEST = 1024 * 1024  # bytes of an answer that is looked at
 _AHEAD, _REFUSED = 60, 900  # seconds of a wrong clock: said, and from where on SigV4 refuses all that is signed
@@ -122,6 +123,15 @@ class Patient:
             for name, target in self.settings.targets.items()
             if self.target in (None, name) and (not self.jobs or name in meant)
         }
+
+    @property
+    def places(self) -> dict[str, Target]:
+        """Where blobs of these lie: each by itself, a cold place behind its target, with COLD behind its name."""
+        found: dict[str, Target] = {}
+        for name, target in self.targets.items():
+            at = None if target.tiers is None else target.tiers.at
+            found |= {name: target} if at is None else {name: replace(target, tiers=None), f"{name}{COLD}": at}
+        return found
 
     @property
     def upstreams(self) -> dict[str, Upstream]:

@@ -9,10 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 from mirror_sync.app.looking.checkup import Health, Saying
-from mirror_sync.app.looking.patient import Bucket, Patient, Reply, ask, clock_said, token_place
-from mirror_sync.domain.content.keys import HUB, blob_key
+from mirror_sync.app.looking.patient import COLD, Bucket, Patient, Reply, ask, clock_said, token_place
+from mirror_sync.domain.content.keys import BLOBS, COLD_BEGUN, COLD_MARK, HUB, blob_key
 from mirror_sync.domain.digest import Sha256
-from mirror_sync.domain.job.targets import DirectoryTarget, S3Target
+from mirror_sync.domain.job.targets import DirectoryTarget, S3Target, Target
 from mirror_sync.domain.job.upstreams import (
     DirectoryUpstream,
     HubUpstream,
@@ -47,14 +47,24 @@ def target_names(patient: Patient) -> list[str]:
     return [*patient.targets]
 
 
+def place_names(patient: Patient) -> list[str]:
+    """The same, and their cold places."""
+    return [*patient.places]
+
+
 def buckets(patient: Patient) -> list[str]:
     """Those that are reached by a network."""
-    return [name for name, target in patient.targets.items() if isinstance(target, S3Target)]
+    return [name for name, target in patient.places.items() if isinstance(target, S3Target)]
 
 
 def look_at_target(patient: Patient, name: str) -> Saying:
-    """Whether it can be listed, and has what is remembered to be published there."""
-    target = patient.targets[name]
+    """Whether it can be listed, and has what is remembered to be there; a cold place what it was begun with."""
+    target = patient.places[name]
+    yield from _look_at_cold(patient, name, target) if name not in patient.targets else _look_at_warm(patient, name)
+
+
+def _look_at_warm(patient: Patient, name: str) -> Saying:
+    target = patient.places[name]
     published = len(patient.published(name))
     if isinstance(target, DirectoryTarget) and not is_there(target.root):
         if published:
@@ -68,17 +78,8 @@ def look_at_target(patient: Patient, name: str) -> Saying:
         return
     try:
         found = sum(1 for _ in islice(patient.ways.store(target).list(HUB), _LOOKED))
-    except StoreDenied as error:
-        yield Health.FAULT, str(error), _keys_advice(name), "mirror-sync check"
-        return
     except StoreError as error:
-        where = target.root if isinstance(target, DirectoryTarget) else target.server
-        yield (
-            Health.FAULT,
-            str(error),
-            f"see that {where} answers from this machine",
-            f"mirror-sync doctor --target {name}",
-        )
+        yield _silent(name, target, error)
         return
     if published and not found:
         said = f"it is empty, and {counted(published, 'repo')} were published in it"
@@ -87,20 +88,58 @@ def look_at_target(patient: Patient, name: str) -> Saying:
         yield Health.OK, f"listed: {found:,}{'+' if found == _LOOKED else ''} objects of repos"
 
 
+def _look_at_cold(patient: Patient, name: str, target: Target) -> Saying:
+    """An empty folder where a disk is to be mounted lacks the mark of the place that blobs went to."""
+    try:
+        begun = patient.ways.store(patient.places[name.removesuffix(COLD)]).stat(COLD_BEGUN) is not None
+    except StoreError:
+        yield Health.SKIPPED, "its target does not say whether anything went there"
+        return
+    right = "see that it is mounted, and the right one: what went there is not given meanwhile"
+    command = f"findmnt -T {target.root}" if isinstance(target, DirectoryTarget) else "mirror-sync check"
+    if isinstance(target, DirectoryTarget) and not is_there(target.root):
+        if begun:
+            yield Health.FAULT, f"{target.root} is not there, and files went to it", right, command
+        else:
+            yield Health.SKIPPED, f"{target.root} is not there yet: the first file that goes cold makes it"
+        return
+    store = patient.ways.store(target)
+    try:
+        marked = store.stat(COLD_MARK) is not None
+        found = sum(1 for _ in islice(store.list(BLOBS), _LOOKED))
+    except StoreError as error:
+        yield _silent(name, target, error)
+        return
+    if begun and not marked:
+        yield Health.FAULT, f"it lacks {COLD_MARK}, which was put there with the first file", right, command
+    else:
+        yield Health.OK, f"listed: {found:,}{'+' if found == _LOOKED else ''} blobs"
+
+
+def _silent(name: str, target: Target, error: StoreError) -> tuple[Health, str, str, str]:
+    """A place that does not let itself be listed."""
+    if isinstance(error, StoreDenied):
+        return Health.FAULT, str(error), _keys_advice(name), "mirror-sync check"
+    where = target.root if isinstance(target, DirectoryTarget) else target.server
+    again = f"mirror-sync doctor --target {name.removesuffix(COLD)}"
+    return Health.FAULT, str(error), f"see that {where} answers from this machine", again
+
+
 def _leases(patient: Patient, name: str) -> bool:
     """Whether two daemons hold their lease in it."""
     return patient.settings is not None and patient.settings.leased == name
 
 
 def _keys_advice(name: str) -> str:
-    return f"see that the keys of targets.{name} are right, and may list, get, put and delete in all of it"
+    place = f"{name.removesuffix(COLD)}.tiers.cold.target" if name.endswith(COLD) else name
+    return f"see that the keys of targets.{place} are right, and may list, get, put and delete in all of it"
 
 
 def look_at_writing(patient: Patient, name: str) -> Saying:
     """Put an object of ours, find, read and remove it. It is a blob that nothing names: the next prune removes what an
     end of ours in the midst of this leaves.
     """
-    target = patient.targets[name]
+    target = patient.places[name]
     if patient.unfit:
         yield Health.SKIPPED, "not tried: nothing is to be left there that belongs to root"
         return
@@ -179,7 +218,7 @@ def _removed(store: Store, key: str) -> Saying:
 
 def look_at_bucket_clock(patient: Patient, name: str) -> Saying:
     """By the Date of any answer: a signature is refused where the clocks are far apart."""
-    target = patient.targets[name]
+    target = patient.places[name]
     if not isinstance(target, S3Target):
         yield Health.SKIPPED, f"{name} is no bucket"
         return

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from mirror_sync.app.looking import front_checks as front
 from mirror_sync.app.looking import machine_checks as machine
 from mirror_sync.app.looking import place_checks as place
+from mirror_sync.app.looking.byte_sample import look_at_bytes
 from mirror_sync.app.looking.checkup import Check
 from mirror_sync.app.looking.patient import Patient
 
@@ -23,8 +24,9 @@ CHECKS: tuple[Check[Patient], ...] = (
     Check("config", lambda patient: [patient.path.name], machine.look_at_config),
     Check("permissions", _once("folders"), machine.look_at_folders),
     Check("state", _once("state_dir"), machine.look_at_state),
-    Check("target", place.target_names, place.look_at_target),
-    Check("write", place.target_names, place.look_at_writing, after="target"),
+    Check("target", place.place_names, place.look_at_target),
+    Check("write", place.place_names, place.look_at_writing, after="target"),
+    Check("bytes", place.place_names, look_at_bytes, after="target"),
     Check("clock", place.buckets, place.look_at_bucket_clock),
     Check("room", place.target_names, machine.look_at_room),
     Check("verify", _remembering(place.target_names), machine.look_at_care),

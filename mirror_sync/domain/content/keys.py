@@ -30,6 +30,7 @@ from mirror_sync.domain.repo import Kind, Repo
 
 AUDIT = "audit/"
 BLOBS = "blobs/sha256/"
+COLD_MARK, COLD_BEGUN = "site/cold.json", "tiers/cold.json"  # of a cold place, in it; in its target, that it has it
 HUB = "hub/"
 PRUNES = "prunes/"
 REPLICAS = "replicas/"

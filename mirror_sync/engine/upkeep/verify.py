@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mirror_sync.domain.content.keys import blob_key, refs_key
 from mirror_sync.domain.content.refs import Refs
@@ -20,7 +22,6 @@ from mirror_sync.engine.published import mirrored_repos, published_at, read_refs
 from mirror_sync.engine.published_names import published_as
 from mirror_sync.engine.upkeep.checkpoint import VerifyProgress
 from mirror_sync.engine.upkeep.hashing import ATTEMPTS, BlobFinding, BlobHasher
-from mirror_sync.engine.upkeep.repair import Repair
 from mirror_sync.engine.upkeep.throttle import Throttle
 from mirror_sync.engine.vanished import Expected
 from mirror_sync.engine.walk import Node, Place, Walk
@@ -35,7 +36,9 @@ from mirror_sync.errors import (
 )
 from mirror_sync.ports.memory import Checkpoint, NoCheckpoint
 
-_READERS = 4
+if TYPE_CHECKING:
+    from mirror_sync.engine.upkeep.repair import Repair
+
 _ENOUGH = 16  # reads that are refused one after the other until a target is asked whether it answers at all
 _VANISHED = "was published here, and is not there any more"
 # blobs that are read, or wait to be, before the oldest of them is noted: more where they are large on average, so that
@@ -105,16 +108,25 @@ class Verification:
         sample = Sample(scope.sample, done.round if scope.round is None else scope.round)
         throttle = Throttle(scope.rate, self._context.monotonic, self._context.pause)
         try:
-            with Repair(self._context, self._jobs) as repair, ThreadPoolExecutor(_READERS, "verify") as readers:
+            with self._repair() as repair:
+                asked = _VerifyRequest(scope, sample, repair)
                 for target in self._context.targets.values():
-                    asked = _VerifyRequest(scope, sample, repair if scope.repair else None)
                     hasher = BlobHasher(self._context, target.store, throttle)
-                    one = _OneTarget(self._context, target, asked, hasher, readers, (done, self._checkpoint))
-                    _verify_or_say(one, target, done)
+                    with ThreadPoolExecutor(target.store.readers, "verify") as readers:
+                        one = _OneTarget(self._context, target, asked, hasher, readers, (done, self._checkpoint))
+                        _verify_or_say(one, target, done)
         except Interrupted:
             return done.report(scope.sample, interrupted=True)
         done.finish(self._checkpoint, sampled=scope.sample < 1)
         return done.report(scope.sample, interrupted=False)
+
+    def _repair(self) -> AbstractContextManager[Repair | None]:
+        """None where nothing is to be repaired: all that a sync needs is imported for it."""
+        if not self._scope.repair:
+            return nullcontext()
+        from mirror_sync.engine.upkeep.repair import Repair
+
+        return Repair(self._context, self._jobs)
 
 
 def _verify_or_say(one: _OneTarget, target: Target, done: VerifyProgress) -> None:
@@ -208,7 +220,7 @@ class _OneTarget:
         """Noted in the order of the walk, while the readers are ahead by some blobs: none of them waits for the others
         to end with a large one.
         """
-        ahead, interval = _Ahead(), _CheckpointInterval()
+        ahead, interval = _Ahead(self._target.store.readers), _CheckpointInterval()
         try:
             for position, node in enumerate(nodes, 1):
                 if passed is None or position <= passed:
@@ -325,7 +337,8 @@ class _OneTarget:
 class _Ahead:
     """Blobs that are read, or wait to be, in the order of the walk. An interrupt costs them."""
 
-    def __init__(self) -> None:
+    def __init__(self, readers: int) -> None:
+        self._readers = readers
         self.waiting: deque[tuple[int, Node, Future[BlobFinding] | None]] = deque()
         self._bytes = 0
 
@@ -338,7 +351,7 @@ class _Ahead:
         count = len(self.waiting)
         if count >= _AHEAD and self._bytes < count * _LARGE:
             return True
-        return count >= _AHEAD_IF_LARGE or (count > _READERS and self._bytes > _AHEAD_BYTES)
+        return count >= _AHEAD_IF_LARGE or (count > self._readers and self._bytes > _AHEAD_BYTES)
 
     def first(self) -> tuple[int, Node, BlobFinding | None]:
         """What became of the oldest, which is waited for; None where it was not wanted."""

@@ -23,7 +23,7 @@ from struct import Struct
 from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.content.manifest import LFS_POINTER, RemoteFile, check_path
 from mirror_sync.domain.digest import GitOid, Sha256
-from mirror_sync.errors import Unreachable, UnsafePath
+from mirror_sync.errors import FolderUnreadable, Unreachable, UnsafePath
 from mirror_sync.scratch.spilled_map import SpilledMap
 
 LARGE = 10 * 1024 * 1024  # bytes; above it the Hub, too, keeps every file in LFS
@@ -37,6 +37,7 @@ _SKIPPED = frozenset({".git", ".cache", ".huggingface", ".DS_Store"})  # traces 
 _LEAVINGS = frozenset({"._____temp", ".msc", ".mdl", ".mv", ".lock", ".hfd"})  # ModelScope's, and those of hfd.sh
 _UNFINISHED = (".incomplete", ".aria2")
 _LEADS_NOWHERE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})  # what a link says of what it stands for
+_EACH_TIME = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG})
 _MARK, _HASHED = Struct(">QqQ"), Struct(">Qq?20s32s")
 _CUT = ".cache/huggingface/download"  # where `hf download --local-dir` keeps what it has not finished
 
@@ -259,11 +260,12 @@ def is_link(place: Path) -> bool:
 
 @contextmanager
 def disk(place: Path) -> Iterator[None]:
-    """Turns what the operating system says about a place into Unreachable."""
+    """Turns what the system says about a place into Unreachable: FolderUnreadable where it says so each time."""
     try:
         yield
     except OSError as error:
-        raise Unreachable(f"{plain(str(place))}: cannot be read: {error.strerror or type(error).__name__}") from error
+        kind = FolderUnreadable if error.errno in _EACH_TIME else Unreachable
+        raise kind(f"{plain(str(place))}: cannot be read: {error.strerror or type(error).__name__}") from error
 
 
 def _raise_unless_absent(error: OSError) -> None:

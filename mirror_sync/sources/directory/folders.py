@@ -35,10 +35,10 @@ from mirror_sync.domain.policy.terms import terms_from_card
 from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.errors import (
     FileNotFound,
+    FolderUnreadable,
     NotFoundOrPrivate,
     NotSeen,
     RevisionNotFound,
-    Unreachable,
     UnsafePath,
     UpstreamError,
 )
@@ -252,14 +252,14 @@ class DirectorySource(Source):
         return folder
 
     def _absence(self, folder: Path, said: str) -> NotFoundOrPrivate:
-        """NotSeen where the absence of a folder may be that of a disk. Raises Unreachable for a link to nothing.
+        """NotSeen where the absence of a folder may be that of a disk. Raises FolderUnreadable for a link to nothing.
 
         The root must say that it is whole before and after a second look: a disk may come and go between two.
         """
         above = folder.parents[: len(folder.relative_to(self._root).parts)]
         for place in (folder, *above):
             if _leads_nowhere(place):
-                raise Unreachable(f"{place} is a link to what is not there: is its disk mounted?")
+                raise FolderUnreadable(f"{place} is a link to what is not there: is its disk mounted?")
         near = next((place for place in above if is_folder(place)), self._root)
         if _is_bare(near):
             return NotSeen(f"{said} ({near} is empty: is its disk mounted?)")
@@ -277,7 +277,7 @@ class DirectorySource(Source):
 
     def _check_root(self) -> None:
         if not is_folder(self._root):
-            raise Unreachable(f"{self._root} is not there: is the disk mounted?")
+            raise FolderUnreadable(f"{self._root} is not there: is the disk mounted?")
 
 
 class _Reading:

@@ -15,7 +15,7 @@ from mirror_sync.domain.digest import CommitId
 from mirror_sync.domain.outcome import events
 from mirror_sync.domain.outcome.events import Observer
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import ListedOtherwise, MirrorError, RateLimited
+from mirror_sync.errors import FolderUnreadable, ListedOtherwise, MirrorError, RateLimited
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.source import Source
 from mirror_sync.sources.wrappers.breaker import Resting
@@ -33,6 +33,7 @@ _CALLED = {
     "prove": "check the token",
 }
 """What a person is told of a verb that is made again, with what it is about; others go by their names."""
+_IN_VAIN = (ListedOtherwise, FolderUnreadable)  # what a wait of seconds mends in no case
 _PAGE = 1000  # files that are held
 _T = TypeVar("_T")
 
@@ -69,7 +70,7 @@ class RetryPolicy:
         """Whether the same call may succeed later, soon enough."""
         if isinstance(error, RateLimited) and (error.retry_after or 0) > self.longest_limit:
             return False
-        return isinstance(error, MirrorError) and error.retryable and not isinstance(error, ListedOtherwise)
+        return isinstance(error, MirrorError) and error.retryable and not isinstance(error, _IN_VAIN)
 
 
 class RetryingSource(Wrapper):

@@ -40,6 +40,7 @@ class DirectoryStore:
     """
 
     confirm = False  # a file that was synced is there
+    readers = min(8, max(2, len(os.sched_getaffinity(0))))  # the kernel reads ahead: one for each core that hashes
 
     def __init__(self, root: Path, *, part_size: int = PART_SIZE) -> None:
         self.root = root.absolute()

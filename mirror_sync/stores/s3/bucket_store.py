@@ -70,6 +70,8 @@ class S3Store:
     Nothing is missing before an S3 server has said so: see `s3_missing`.
     """
 
+    readers = 4  # who waits for an answer hashes nothing
+
     def __init__(self, target: S3Target, options: S3Options | None = None) -> None:
         self._target, self._options = target, options or S3Options()
         self._bucket = target.bucket
