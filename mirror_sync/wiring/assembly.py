@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from mirror_sync.app.fingerprints import fingerprints_of
 from mirror_sync.app.remembered import machine_word
@@ -55,6 +55,9 @@ _EDGE_MEMORY = 16 * 1024 * 1024  # bytes of content that a small machine holds
 _WRITTEN = {DirectoryTarget: 0.1, S3Target: 1.0}  # seconds from a look at a small object to the end of its PUT, mostly
 
 
+Remembered = TypeVar("Remembered", SqliteIndex, SqliteNotes, SqliteReadCache)
+
+
 class Assembly:
     """Everything that waits in what it makes ends with `stop`, or with the stop of its own run."""
 
@@ -65,9 +68,14 @@ class Assembly:
         learn: Callable[[Iterable[str]], None] = lambda _: None,
         *,
         reading: bool = False,
+        closing: ExitStack | None = None,
     ) -> None:
-        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered."""
+        """`learn` is told the secrets that come up while it works. `reading`: nothing is written or remembered.
+
+        `closing` gives back the files of what is remembered here: nobody looks for them when a process ends.
+        """
         self._settings, self._stop, self._learn, self._reading = settings, stop, learn, reading
+        self._closing = closing or ExitStack()
         self._portion = Portion()
         self.keys = keys_of(settings)
 
@@ -131,7 +139,11 @@ class Assembly:
 
     def _plain(self, name: str, budgets: Budgets, tell: Observer) -> Source:
         jobs = [job for job in self._settings.jobs if name in (job.upstream, *job.roads)]
-        memory = partial(mirror_memory, self._settings.state_dir, reading=self._reading)
+        state, reading = self._settings.state_dir, self._reading
+
+        def memory(place: str) -> SqliteReadCache:
+            return self._kept(mirror_memory(state, place, reading=reading))
+
         of_mirrors = OfMirrors(memory, partial(self._ids, sorted({job.target for job in jobs})))
         return open_source(self._settings.upstreams[name], budgets, connections_of(jobs), tell, of_mirrors)
 
@@ -161,13 +173,13 @@ class Assembly:
         return Target(
             name=name,
             store=ReadOnlyStore(store) if self._reading else store,
-            index=SqliteIndex(state / "index.db", place, reading=self._reading),
-            notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
+            index=self._kept(SqliteIndex(state / "index.db", place, reading=self._reading)),
+            notes=self._kept(SqliteNotes(state / "uploads.db", place, reading=self._reading)),
             lock=partial(self._locked, locks_of(state, place)),
             refs_lock=partial(self._locked, locks_of(state, place) / "refs"),
             grace=target.grace,
             seal=seal_of(self.keys, lambda: audit.head, partial(self._sleep, _WRITTEN[type(target)])),
-            read_cache=SqliteReadCache(state / "looks.db", place, reading=self._reading),
+            read_cache=self._kept(SqliteReadCache(state / "looks.db", place, reading=self._reading)),
             audit=audit,
             keep=target.keep,
             tiers=target.tiers,
@@ -183,15 +195,19 @@ class Assembly:
         of_replica = Target(
             name=f"{main.name}/{replica.name}",
             store=ReadOnlyStore(store) if self._reading else store,
-            index=SqliteIndex(state / "index.db", place, reading=self._reading),
-            notes=SqliteNotes(state / "uploads.db", place, reading=self._reading),
+            index=self._kept(SqliteIndex(state / "index.db", place, reading=self._reading)),
+            notes=self._kept(SqliteNotes(state / "uploads.db", place, reading=self._reading)),
             lock=partial(self._locked, locks_of(state, place)),
             refs_lock=partial(self._locked, locks_of(state, place) / "refs"),
             grace=replica.at.grace,
             seal=lambda _store, _repo, refs: (refs, ()),  # what was signed is copied as it is
         )
-        memory = replica_memory(state, place, reading=self._reading)
+        memory = self._kept(replica_memory(state, place, reading=self._reading))
         return Replicated(main, of_replica, memory, replica.name, fronted=replica.front is not None)
+
+    def _kept(self, memory: Remembered) -> Remembered:
+        self._closing.callback(memory.close)
+        return memory
 
     def _reads(self, target: Target) -> ReadTimes:
         counted = target.keep or target.tiers
@@ -205,7 +221,7 @@ class Assembly:
     def _audit(self, name: str, place: str, store: Store, tell: Observer) -> Audit:
         state = self._settings.state_dir
         journal, lock = AuditJournal(audit_folder(state, place)), locks_of(state, place) / "audit.lock"
-        where = AuditPlace(journal, lock, store, name, partial(_machine_word, state))
+        where = AuditPlace(journal, lock, store, name, partial(machine_word, state))
         return ChainedAudit(where, tell, segment_signer_of(self.keys))
 
     @contextmanager
@@ -223,10 +239,3 @@ class Assembly:
             raise StoreUnavailable(with_hindrance(f"{path}: {error.strerror or error}", path)) from error
         with lock:
             yield
-
-
-def _machine_word(state_dir: Path) -> str:
-    """Its module knows the catalogue, which nobody needs who writes nothing, as `verify`. OSError."""
-    from mirror_sync.app.this_machine import machine_word
-
-    return machine_word(state_dir)

@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +116,7 @@ class Mirror:
         history = settings.state_dir / HISTORY_FILE
         targets = {job.name: job.target for job in settings.jobs}
         self._history = _Once(lambda: History(history, places=places_of(settings), targets=targets, reading=reading))
+        self._closing = ExitStack()
         self._context = _Once(self._assemble)
         remembered = self._remembered = LocalMemory(settings, self._history)
         self._catalogues = _Once(self._new_catalogues)
@@ -163,7 +165,9 @@ class Mirror:
             engine=EngineEntry(),
             tokens=None,
         )
-        return Assembly(plain, self.stop, self._learn).context(tell_all(self._observers), lambda report: None)
+        return Assembly(plain, self.stop, self._learn, closing=self._closing).context(
+            tell_all(self._observers), lambda report: None
+        )
 
     @cached_property
     def verify(self) -> VerifyTargets:
@@ -441,13 +445,14 @@ class Mirror:
         process.run(on_ready)
 
     def close(self) -> None:
-        """Wait for hooks under way, a moment only after a stop; close the history, if it was opened."""
+        """Wait for hooks under way, a moment only after a stop; close what is remembered, if it was opened."""
         if "replicas" in self.__dict__:
             self.replicas.end()
         if self._hook_delivery.made is not None:
             self._hook_delivery.made.close(_LAST_WORDS if self.stop.is_set() else _patience(self.settings.hooks))
         if self._history.made is not None:
             self._history.made.close()
+        self._closing.close()
 
     def _for_readers(self, target: Target) -> Store:
         """A front writes nothing."""
@@ -456,7 +461,7 @@ class Mirror:
     def _assembly(self) -> Assembly:
         from mirror_sync.wiring.assembly import Assembly
 
-        return Assembly(self.settings, self.stop, self._learn, reading=self._reading)
+        return Assembly(self.settings, self.stop, self._learn, reading=self._reading, closing=self._closing)
 
     def _assemble(self) -> RunContext:
         context = self._assembly().context(self._told(), self.history.last_check)

@@ -42,11 +42,11 @@ COMMANDS: dict[tuple[str, ...], tuple[set[str], int, int]] = {
     ("--help",): ({"yaml", *MEMORY, *NETWORK, *PAGES}, 126, 360),
     ("check",): ({*NETWORK, *PAGES, "mirror_sync.engine", "sqlite3"}, 151, 470),
     ("status",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.sources"}, 192, 540),
-    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.transfer", "mirror_sync.engine.upkeep"}, 260, 600),
-    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 309, 670),
+    ("plan",): ({*NETWORK, *PAGES, "mirror_sync.engine.transfer", "mirror_sync.engine.upkeep"}, 261, 600),
+    ("sync",): ({*NETWORK, "mirror_sync.engine.upkeep"}, 310, 670),
     ("verify",): ({*NETWORK, *PAGES, "mirror_sync.engine.sync", "mirror_sync.engine.upkeep.prune"}, 265, 590),
 }
-HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 324, 690)
+HUB = ({"ssl", "http.client", "mirror_sync.engine.upkeep"}, 325, 690)
 
 
 @pytest.fixture

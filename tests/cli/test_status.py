@@ -16,6 +16,7 @@ import pytest
 
 from mirror_sync.cli.output.tables import Row, TextLayout
 from mirror_sync.cli.watching import on_screen, with_figure
+from mirror_sync.domain.catalogue.page_data import TUNASYNC, data_of
 from tests.cli.program import CONFIG, PATIENCE, Program
 
 HEADER = ["STATE", "COMMIT", "AGE", "FILES", "BYTES", "LAST", "RUN", "NEXT", "RUN", "JOB", "REPO"]
@@ -69,7 +70,7 @@ def test_a_job_that_fails_is_no_failure_of_another_in_the_same_run(program: Prog
     site = program.folder / "mirror" / "site"
     shown = json.loads((site / "status.json").read_text("utf-8"))["jobs"]
     assert {job["name"]: job["last_state"] for job in shown} == wanted
-    told = {job["name"]: job for job in json.loads((site / "tunasync.json").read_text("utf-8"))}
+    told = {job["name"]: job for job in json.loads(data_of((site / "mirror.html").read_bytes(), TUNASYNC) or b"")}
     assert {name: job["status"] for name, job in told.items()} == {"good": "success", "bad": "failed"}
     assert (told["good"]["last_update_ts"] > 0, told["bad"]["last_update_ts"] > 0) == (True, False)
 

@@ -138,7 +138,7 @@ def test_a_release_is_named_tried_by_some_goes_back_stays_there_and_goes_on(
         _stays_beside_syncs_and_a_prune(walk, readers)
         _goes_on(walk, readers)
         page = readers.fronts[0].get("/-/models/acme--one.html").body.decode()
-        assert all(word in page for word in ("it answers nonsense", "candidate", "rollback"))
+        assert all(word in page for word in ("it answers nonsense", "candidate", "rolled back"))
     verbs = [act["verb"] for act in walk.done("audit")["acts"]]
     mine = [one for one in verbs if one in ("promote", "tag", "share", "rollback", "unpin")]
     assert mine == ["promote", "tag", "promote", "share", "share", "rollback", "unpin", "promote"]

@@ -17,6 +17,7 @@ from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget, Target
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.catalogue.markup import read
 from tests.cli.program import BEGIN, Program
 from tests.front.mirrors import OPENED, PATIENCE, Mirror, Reply, by_nginx, by_serve, s3_store
 from tests.requirements import need
@@ -97,7 +98,9 @@ def test_a_repo_goes_everywhere_and_comes_back_by_a_persons_word_alone(program: 
             _until(mirror, "/-/models/acme--one.html", lambda reply: reply.status == 404)
             assert [one["id"] for one in mirror.get("/api/models").json] == ["acme/two"]
             for page in ("/-/", "/-/status.json", "/-/list/0001.html", "/-/mirror.html"):
-                assert b"acme/one" not in mirror.get(page).body, page
+                assert "acme/one" not in read(mirror.get(page).body).text, page
+            gone = [one["repo"] for day in mirror.get("/-/changes.json").json["days"] for one in day["withdrawn"]]
+            assert gone == ["acme/one"], "what follows the mirror is told that it went"
 
         program.add_repo("acme/one", weights="newer", shared="of both")
         synced = program("sync", "--json")
@@ -112,7 +115,9 @@ def test_a_repo_goes_everywhere_and_comes_back_by_a_persons_word_alone(program: 
         for mirror in fronts:
             assert mirror.get(api).status == 403
             for page in ("/-/", "/-/status.json", "/-/list/0001.html", "/-/mirror.html"):
-                assert b"acme/one" not in mirror.get(page).body, page
+                assert "acme/one" not in read(mirror.get(page).body).text, page
+            gone = [one["repo"] for day in mirror.get("/-/changes.json").json["days"] for one in day["withdrawn"]]
+            assert gone == ["acme/one"], "what follows the mirror is told that it went"
 
         assert program("restore", "acme/one", "--why", "agreed").code == 0
         assert program("sync").code == 0
