@@ -110,6 +110,26 @@ def test_of_a_body_that_is_refused_at_its_beginning_the_rest_is_not_sent(ends: b
     assert came[0] < 64 * MIB
 
 
+@pytest.mark.parametrize("answer", [THERE + b"all there", b"HTTP/1.1 100 Continue\r\n\r\n"])
+def test_a_server_that_is_content_before_it_has_the_body_is_not_believed(answer: bytes) -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def serve() -> None:
+            client = server.accept()[0]
+            client.sendall(answer)
+            with suppress(OSError):
+                while client.recv(MIB):
+                    pass
+            client.close()
+
+        serving = threading.Thread(target=serve, daemon=True)
+        serving.start()
+        lines = ConnectionPool(Server(LOOPBACK, server.getsockname()[1], None, 5.0, 5.0), 4)
+        with pytest.raises(ValueError, match="a part of a body"):
+            lines.ask("PUT", "/b/k", {"host": "h"}, bytes(64 * MIB))
+        serving.join()
+
+
 def test_a_large_body_arrives_whole() -> None:
     body, came = random.Random(5).randbytes(3 * MIB + 7), bytearray()
     with socket.create_server((LOOPBACK, 0)) as server:

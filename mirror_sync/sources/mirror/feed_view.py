@@ -14,7 +14,7 @@ from mirror_sync.domain.catalogue.feed import FIRST_FEED, LARGEST_FEED, LARGEST_
 from mirror_sync.domain.catalogue.page_data import FEED
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.domain.repo import Repo
-from mirror_sync.errors import DocumentError, MirrorLoop, NewerFormat, StoreError, UpstreamError
+from mirror_sync.errors import BadAnswer, DocumentError, MirrorLoop, NewerFormat, StoreError, UpstreamError
 from mirror_sync.ports.memory import ReadCache
 from mirror_sync.sources.mirror.readers import MirrorReader
 
@@ -37,22 +37,27 @@ class FeedView:
         self._lock = threading.Lock()
         self._asked: float | None = None
         self._feed: Feed | None = None
-        self._parts: dict[str, dict[Repo, str]] = {}
+        self._parts: dict[str, dict[Repo, str] | None] = {}  # None: not what the root names, up to the next look at it
 
     def digest_of(self, repo: Repo) -> str:
         """The SHA-256 of a repo's refs.json; empty where nothing says it. MirrorLoop, and Unreachable and its like."""
         with self._lock:
             feed = self._poll()
-            found = () if feed is None else (self._part(one).get(repo, "") for one in feed.parts_for(repo))
+            found = () if feed is None else ((self._part(one) or {}).get(repo, "") for one in feed.parts_for(repo))
             return next(filter(None, found), "")
 
     def repos(self) -> list[Repo] | None:
-        """All that it names; None where there is no feed for us. Raises what `digest_of` does."""
+        """All that it names; None where there is no feed for us. Raises what `digest_of` does, and BadAnswer while a
+        part of it is not what its root names: some names are no list of all.
+        """
         with self._lock:
-            feed = self._poll()
-            if feed is None:
-                return None
-            return [repo for part in feed.parts for repo in self._part(part)]
+            found = self._all_of(self._poll())
+            if found is None:  # it was read beside a writer, who may have ended by now
+                self._asked = None
+                found = self._all_of(self._poll())
+            if found is None:
+                raise BadAnswer(f"{self._reader} is writing its list of repos, or a part of it is old")
+            return None if self._feed is None else found
 
     @property
     def is_whole(self) -> bool:
@@ -65,8 +70,8 @@ class FeedView:
         now = self._monotonic()
         if self._asked is None or now - self._asked >= FRESH:
             feed = self._read()
-            if feed is None or self._feed is None or feed.parts != self._feed.parts:
-                self._parts.clear()
+            known = feed is not None and self._feed is not None and feed.parts == self._feed.parts
+            self._parts = {name: part for name, part in self._parts.items() if known and part is not None}
             self._feed, self._asked = feed, now
         return self._feed
 
@@ -105,25 +110,41 @@ class FeedView:
         if own & feed.ids:
             raise MirrorLoop(f"{self._reader} mirrors this mirror: each would bring what the other has from it")
 
-    def _part(self, part: FeedPart) -> dict[Repo, str]:
-        found = self._parts.get(part.name)
-        if found is None:
-            found = self._parts[part.name] = self._read_part(part)
+    def _all_of(self, feed: Feed | None) -> list[Repo] | None:
+        """None where a part cannot be believed."""
+        found: list[Repo] = []
+        for one in () if feed is None else feed.parts:
+            part = self._part(one)
+            if part is None:
+                return None
+            found += part
         return found
 
-    def _read_part(self, part: FeedPart) -> dict[Repo, str]:
-        """Of one that is not the one that the root names, nothing is believed: the two were read beside a writer."""
+    def _part(self, part: FeedPart) -> dict[Repo, str] | None:
+        if part.name not in self._parts:
+            self._parts[part.name] = self._read_part(part)
+        return self._parts[part.name]
+
+    def _read_part(self, part: FeedPart) -> dict[Repo, str] | None:
+        """Of one that is not the one that the root names, nothing is believed: the two were read beside a writer, who
+        may also have removed it.
+        """
         with suppress(DocumentError):
             kept = self._recall(part.name, part.digest)
             if kept is not None:
                 return read_part(kept)
-            body = self._reader.site(part.name, "", LARGEST_PART).body or b""
+            try:
+                body = self._reader.site(part.name, "", LARGEST_PART).body or b""
+            except UpstreamError as error:
+                if error.retryable:
+                    raise
+                return None
             if Sha256.of(body) != part.digest:
-                return {}
+                return None
             found = read_part(body)
             self._remember(part.name, part.digest, body)
             return found
-        return {}
+        return None
 
     def _recall(self, name: str, version: str) -> bytes | None:
         with suppress(StoreError):

@@ -36,6 +36,7 @@ from mirror_sync.errors import (
     FileNotFound,
     IntegrityError,
     NewerFormat,
+    NoSuchCall,
     NotFoundOrPrivate,
     RevisionNotFound,
     SigningError,
@@ -213,7 +214,13 @@ class MirrorSource(Source):
         return TokenStatus.ANONYMOUS if self._anonymous else TokenStatus.UNPROVEN
 
     def _named(self, sought: Any) -> set[Repo]:
-        named = self._feed.repos()
+        try:
+            named = self._feed.repos()
+        except BadAnswer as error:
+            try:  # a bucket is listed without it
+                return set(self._reader.repos(sought.kind))
+            except NoSuchCall:
+                raise error from None
         name, now = f"names/{sought.kind}", self._clock()
         with suppress(StoreError, ValueError):
             if named is not None and now - float(self._memory.recall(name, "") or b"0") < FULL_CHECK:

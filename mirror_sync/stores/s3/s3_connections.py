@@ -11,6 +11,7 @@ from mirror_sync.net.connection import Connection, Idle, connected, is_readable
 from mirror_sync.net.http1 import FINAL, Head, HeadDeadline, read_head, request_head
 
 _LOOKED = {HTTPStatus.OK, HTTPStatus.NOT_FOUND}  # after others a server may send a body all the same
+_REFUSALS = 300  # from here on; an answer below is for who has sent all
 
 PIECE = 256 * 1024  # bytes that are sent at once with a head, and by TLS; the time-out is for so many
 
@@ -46,6 +47,8 @@ class ConnectionPool:
                 connection.sock.settimeout(self._server.read_timeout)
             whole = _send(connection, head, view)
             answer, rest = read_head(HeadDeadline(connection.sock, self._server.read_timeout))
+            if not whole and answer.status < _REFUSALS:
+                raise ValueError("an answer to a part of a body")
         except BaseException:
             connection.close()
             raise
