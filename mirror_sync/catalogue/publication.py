@@ -384,11 +384,11 @@ class _Publication:
 
     def _list_pages(self, volume: _Volume, cut: Sequence[ListPage]) -> None:
         """Each leads to both its neighbours. So the last is put first, and a new one that a later one leads back to is
-        put before all of them, without its links.
+        put before all of them, without its links: its lines are asked for as soon as it is there.
         """
         for page in cut[:-1]:
             if not self._writer.has(_list_key(volume, page)):
-                self._writer.begin(_list_key(volume, page), pages.list_page(page, None, None, self._known.name))
+                self._writer.begin(_list_key(volume, page), self._list_page(page, None, None))
         beside = list(zip(cut, (None, *cut), (*cut[1:], None), strict=False))
         for page, before, after in reversed(beside):
             write = partial(self._list_page, page, before, after)

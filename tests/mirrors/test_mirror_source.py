@@ -26,7 +26,15 @@ from mirror_sync.domain.digest import CommitId, Sha256
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.outcome.report import RepoState
 from mirror_sync.domain.repo import Kind, PublishedAs, Repo, RepoPattern
-from mirror_sync.errors import BadAnswer, DocumentError, IntegrityError, MirrorLoop, NoSuchCall, NotFoundOrPrivate, UpstreamError
+from mirror_sync.errors import (
+    BadAnswer,
+    DocumentError,
+    IntegrityError,
+    MirrorLoop,
+    NoSuchCall,
+    NotFoundOrPrivate,
+    UpstreamError,
+)
 from mirror_sync.net.transport import Transport
 from mirror_sync.ports.byte_stream import ByteStream
 from mirror_sync.ports.memory import NoReadCache
@@ -249,47 +257,60 @@ def test_a_page_that_is_not_the_one_that_the_feed_names_hides_no_change() -> Non
     assert source_of(few, memory, time).resolve(changed, "main").commit == newer
 
 
-def test_a_page_that_its_writer_has_removed_since_says_of_no_repo_that_it_is_not_there() -> None:
-    few, memory, time = Pretended(3), Remembering(), Time()
+class Written(Pretended):
+    """Shows no list but its feed. Its writer has put the pages, and puts their root after `waits` looks at that."""
+
+    def __init__(self, count: int) -> None:
+        self.waits = 0
+        super().__init__(count)
+
+    def site(self, name: str, tag: str, limit: int) -> Told:
+        told = super().site(name, tag, limit)
+        if name == FEED and self.waits:
+            self.waits -= 1
+            if not self.waits:
+                self.write_feed()
+        return told
+
+    def repos(self, kind: Kind) -> Iterator[Repo]:
+        raise NoSuchCall("none")
+
+
+@pytest.mark.parametrize("waits", [1, 9], ids=["that ends soon", "that died"])
+def test_a_feed_that_is_read_beside_its_writer_names_the_repos_that_are_in_its_pages_now(waits: int) -> None:
+    many, time = Written(300), Time()
+    before = many.feed[FEED]
+    late, changed = Repo(Kind.MODEL, "owner7/late"), Repo(Kind.MODEL, "owner8/model")
+    commits = {repo: many.publish(repo, b"second") for repo in (late, changed)}
+    many.write_feed()
+    many.feed[FEED], many.waits = before, waits
+    source = source_of(many, Remembering(), time)
+    found = looked(source)
+    assert found.keys() == many.pointers.keys()
+    assert {repo: found[repo] for repo in commits} == commits
+    many.write_feed()
+    time.now += FRESH
+    assert looked(source) == found
+    many.asked.clear()
+    assert looked(source) == found
+    assert not [one for one in many.asked if one.startswith("refs")], "what was not proved is read again in its time"
+
+
+def test_a_page_that_was_removed_says_of_no_repo_that_it_is_not_there_and_the_others_are_no_list_of_all() -> None:
+    few, memory, time = Written(3), Remembering(), Time()
     looked(source_of(few, memory, time))
-    commit = few.publish(Repo(Kind.MODEL, "owner1/model"), b"second")
+    repo = Repo(Kind.MODEL, "owner1/model")
+    commit = few.publish(repo, b"second")
     few.write_feed()
     few.feed = {FEED: few.feed[FEED]}
     time.now += FRESH
     source = source_of(few, memory, time)
-    assert source.resolve(Repo(Kind.MODEL, "owner1/model"), "main").commit == commit
-    assert looked(source).keys() == few.pointers.keys(), "a bucket is listed instead"
-
-
-def test_a_feed_that_is_read_beside_its_writer_is_read_anew_and_else_names_no_part_of_the_repos_as_all() -> None:
-    class Written(Pretended):
-        """Shows no list but its feed. Its writer has put the pages, and puts their root after `waits` looks at it."""
-
-        waits = 1
-
-        def site(self, name: str, tag: str, limit: int) -> Told:
-            told = super().site(name, tag, limit)
-            if name == FEED:
-                self.waits -= 1
-                if not self.waits:
-                    self.write_feed()
-            return told
-
-        def repos(self, kind: Kind) -> Iterator[Repo]:
-            raise NoSuchCall("none")
-
-    many = Written(500)
-    before = many.feed[FEED]
-    late = Repo(Kind.MODEL, "owner7/late")
-    many.publish(late, b"first")
-    many.write_feed()
-    many.feed[FEED] = before
-    assert late in looked(source_of(many, Remembering(), Time()))
-    many.feed[FEED], many.waits = before, 2
-    source = source_of(many, Remembering(), Time())
-    with pytest.raises(BadAnswer, match="is writing its list of repos"):
+    assert source.resolve(repo, "main").commit == commit
+    with pytest.raises(BadAnswer, match="which is not there"):
         list(source.search(ALL))
-    assert late in looked(source), "the next try looks at it anew"
+    with_a_listing = Pretended(3)
+    with_a_listing.feed = few.feed
+    assert looked(source_of(with_a_listing, Remembering(), Time())).keys() == few.pointers.keys()
 
 
 def test_a_mirror_of_a_mirror_under_other_names_asks_by_the_names_that_it_has() -> None:

@@ -266,8 +266,10 @@ class ReplicaPass:
             self._bodies[key] = body
             self._kept += len(body)
         else:
-            with suppress(StoreError):  # without room it is read once more
+            try:
                 self._more_bodies.put(key.encode(), body)
+            except StoreError:  # without room all of them are read once more: none of them waits in memory
+                self._more_bodies.clear()
 
     def _count(self, changed: Mapping[str, Stat]) -> None:
         """How much is to be copied, as far as it is known before it is read."""

@@ -6,7 +6,7 @@
 A document is given to whoever may read its repo, and only where something that is published of that names it: nothing
 is told by a digest alone. Whoever is answered from what was read a moment ago may read the repo by that, too: it may
 have been closed, or taken down, since the front has kept its refs.json. Files come from where all clients get them;
-which repos have changed says `/-/feed.json`, a part of the catalogue.
+which repos have changed says `/-/repos.json`, a part of the catalogue.
 """
 
 from __future__ import annotations

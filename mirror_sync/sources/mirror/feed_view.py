@@ -37,7 +37,8 @@ class FeedView:
         self._lock = threading.Lock()
         self._asked: float | None = None
         self._feed: Feed | None = None
-        self._parts: dict[str, dict[Repo, str] | None] = {}  # None: not what the root names, up to the next look at it
+        self._parts: dict[str, dict[Repo, str] | None] = {}  # None for one that is not there, or is no part
+        self._unproved: set[str] = set()  # those that are not what the root names: up to the next look at it
 
     def digest_of(self, repo: Repo) -> str:
         """The SHA-256 of a repo's refs.json; empty where nothing says it. MirrorLoop, and Unreachable and its like."""
@@ -47,17 +48,20 @@ class FeedView:
             return next(filter(None, found), "")
 
     def repos(self) -> list[Repo] | None:
-        """All that it names; None where there is no feed for us. Raises what `digest_of` does, and BadAnswer while a
-        part of it is not what its root names: some names are no list of all.
+        """All that it names; None where there is no feed for us. Raises what `digest_of` does, and BadAnswer where a
+        part is not there: the names in the others are no list of all.
         """
         with self._lock:
-            found = self._all_of(self._poll())
-            if found is None:  # it was read beside a writer, who may have ended by now
+            feed = self._poll()
+            found = self._all_of(feed)
+            if self._unproved:  # it was read beside a writer, who may have ended by now
                 self._asked = None
-                found = self._all_of(self._poll())
-            if found is None:
-                raise BadAnswer(f"{self._reader} is writing its list of repos, or a part of it is old")
-            return None if self._feed is None else found
+                feed = self._poll()
+                found = self._all_of(feed)
+            lacking = [] if feed is None else [one.name for one in feed.parts if self._part(one) is None]
+            if lacking:
+                raise BadAnswer(f"{self._reader}: its list of repos names {lacking[0]}, which is not there")
+            return None if feed is None else found
 
     @property
     def is_whole(self) -> bool:
@@ -71,7 +75,8 @@ class FeedView:
         if self._asked is None or now - self._asked >= FRESH:
             feed = self._read()
             known = feed is not None and self._feed is not None and feed.parts == self._feed.parts
-            self._parts = {name: part for name, part in self._parts.items() if known and part is not None}
+            self._parts = {name: part for name, part in self._parts.items() if known and name not in self._unproved}
+            self._unproved.clear()
             self._feed, self._asked = feed, now
         return self._feed
 
@@ -110,41 +115,36 @@ class FeedView:
         if own & feed.ids:
             raise MirrorLoop(f"{self._reader} mirrors this mirror: each would bring what the other has from it")
 
-    def _all_of(self, feed: Feed | None) -> list[Repo] | None:
-        """None where a part cannot be believed."""
-        found: list[Repo] = []
-        for one in () if feed is None else feed.parts:
-            part = self._part(one)
-            if part is None:
-                return None
-            found += part
-        return found
+    def _all_of(self, feed: Feed | None) -> list[Repo]:
+        return [repo for part in (() if feed is None else feed.parts) for repo in self._part(part) or ()]
 
     def _part(self, part: FeedPart) -> dict[Repo, str] | None:
         if part.name not in self._parts:
-            self._parts[part.name] = self._read_part(part)
+            found, proved = self._read_part(part)
+            self._parts[part.name] = found
+            self._unproved |= set() if proved else {part.name}
         return self._parts[part.name]
 
-    def _read_part(self, part: FeedPart) -> dict[Repo, str] | None:
-        """Of one that is not the one that the root names, nothing is believed: the two were read beside a writer, who
-        may also have removed it.
+    def _read_part(self, part: FeedPart) -> tuple[dict[Repo, str] | None, bool]:
+        """And whether it is the one that the root names. Of another one names alone are believed, and no digest: the
+        two were read beside a writer, who may also have removed it, or has died between them.
         """
         with suppress(DocumentError):
             kept = self._recall(part.name, part.digest)
             if kept is not None:
-                return read_part(kept)
+                return read_part(kept), True
             try:
                 body = self._reader.site(part.name, "", LARGEST_PART).body or b""
             except UpstreamError as error:
                 if error.retryable:
                     raise
-                return None
-            if Sha256.of(body) != part.digest:
-                return None
+                return None, False
             found = read_part(body)
+            if Sha256.of(body) != part.digest:
+                return dict.fromkeys(found, ""), False
             self._remember(part.name, part.digest, body)
-            return found
-        return None
+            return found, True
+        return None, False
 
     def _recall(self, name: str, version: str) -> bytes | None:
         with suppress(StoreError):

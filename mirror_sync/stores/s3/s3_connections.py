@@ -47,8 +47,6 @@ class ConnectionPool:
                 connection.sock.settimeout(self._server.read_timeout)
             whole = _send(connection, head, view)
             answer, rest = read_head(HeadDeadline(connection.sock, self._server.read_timeout))
-            if not whole and answer.status < _REFUSALS:
-                raise ValueError("an answer to a part of a body")
         except BaseException:
             connection.close()
             raise
@@ -56,6 +54,8 @@ class ConnectionPool:
             self._idle.give_back(connection)
         else:
             connection.close()
+        if not whole and answer.status < _REFUSALS:
+            raise ValueError("an answer to a part of a body")
         return answer
 
     def close(self) -> None:
