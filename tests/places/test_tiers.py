@@ -165,6 +165,15 @@ def test_no_more_repos_come_back_in_one_pass_than_the_bound_says_and_those_first
     assert moves(shelves.pass_over()) == {"acme/b": ("thawed", 1)}
 
 
+def test_what_a_person_asked_for_comes_although_one_that_has_to_wait_names_the_same_files(tmp_path: Path) -> None:
+    shelves = Shelves(tmp_path, more={"warm_back_most": 1})
+    shelves.site.write("acme/d", shared_bin=SHARED)
+    shelves.site.sync()
+    shelves.pass_over()
+    shelves.read(b=2, c=1).by_hand = ByHand(thawed={Repo.parse("acme/d"): shelves.now})
+    assert moves(shelves.pass_over()) == {"acme/d": ("thawed", 1), "acme/c": ("thawed", 1)}
+
+
 def test_nothing_goes_before_reads_were_counted_for_as_long_and_nothing_comes_back_for_that(shelves: Shelves) -> None:
     shelves.pass_over(C)
     assert shelves.lies()["c"]

@@ -143,7 +143,7 @@ class TierPass:
             return plan
         walk = Walk(partial(read_document, self._store), pass_over, mapper)
         left = self._cooling.tiers.warm_back_most
-        for repo in sorted(by_heat[Heat.WANTED], key=self._cooling.last_read, reverse=True):
+        for repo in sorted(by_heat[Heat.WANTED], key=self._urgency, reverse=True):
             self._add(plan.coming, repo, Heat.WANTED, (one for one in self._new(walk, repo) if self._lies(one, _COLD)))
             if repo in plan.coming and not self._cooling.is_asked_for(repo):
                 left -= 1
@@ -159,6 +159,10 @@ class TierPass:
             mine = (one for one in files if bytes.fromhex(one.sha256) not in documents)
             self._add(plan.going, repo, Heat.COLD, mine, plan.down)
         return plan
+
+    def _urgency(self, repo: Repo) -> tuple[bool, float]:
+        """What was asked for is walked before all that the bound may put off: those may name the same blobs."""
+        return self._cooling.is_asked_for(repo), self._cooling.last_read(repo)
 
     def _add(
         self,
