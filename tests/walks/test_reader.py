@@ -61,9 +61,7 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
         if request.param == "nginx":
             need("nginx")
             assert program("front", "nginx", "-o", "front").code == 0
-            conf = (
-                tmp_path / "front/nginx.conf"
-            )  # whose workers may enter no folder of a test unless they are its owner's
+            conf = tmp_path / "front/nginx.conf"  # its workers enter no folder of a test unless they are its owner's
             conf.write_text(re.sub(r"(?m)^user [^;]+;", "", conf.read_text(encoding="utf-8")), encoding="utf-8")
             running.enter_context(nginx(conf, port))
         else:
@@ -106,7 +104,7 @@ def test_what_a_reader_finds_nowhere_is_asked_for_granted_and_downloaded(
     reader.forget()
     reader.open(f"{url}/-/index.html")
     _search(reader, "0")
-    assert reader.seen("#nothing").startswith("No repo fits.")
+    assert reader.seen("#nothing").startswith("No repo matches.")
     assert reader.attribute("#wish-unfound", "value") == WANTED, "what was looked for stands in the form already"
     reader.find("#unfound button[type=submit]").click()
     reader.wait(lambda: reader.run("return location.pathname") == "/-/asked.html")

@@ -36,7 +36,6 @@ PRUNES = "prunes/"
 REPLICAS = "replicas/"
 SITE = "site/"
 TRUST = "trust/"
-COLD_BEGUN = "tiers/cold.json"
 _MOVING = ".moving"
 WITHDRAWAL = "withdrawal-"  # before the id of a take-down, in the place of a prune's
 ALLOWED_SIGNERS = f"{TRUST}allowed_signers"
