@@ -48,7 +48,8 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
         hub.model(name, license="mit").commit(FILES)
     port, http = free_ports(2)
     path = tmp_path / "jobs.yaml"
-    path.write_text(json.dumps(_settings(hub, port, http, _target(request.param, moto, tmp_path))), encoding="utf-8")
+    target = moto.place() if request.param == "nginx" else {"url": (tmp_path / "mirror").as_uri()}
+    path.write_text(json.dumps(_settings(hub, port, http, target)), encoding="utf-8")
     path.chmod(0o600)
     program = Program(tmp_path)
     assert program("sync").code == 0
@@ -70,20 +71,7 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
         yield f"http://{LOOPBACK}:{port}"
 
 
-def _target(front: str, moto: S3Server, folder: Path) -> dict[str, Any]:
-    if front == "serve":
-        return {"url": (folder / "mirror").as_uri()}
-    bucket = moto.make_bucket()
-    return {
-        "url": f"s3://{bucket}",
-        "endpoint_url": moto.endpoint_url,
-        "access_key": moto.access_key,
-        "secret_key": moto.secret_key,
-        "addressing": "path",
-    }
-
-
-def _settings(hub: Hub, port: int, http: int, target: dict[str, Any]) -> dict[str, Any]:
+def _settings(hub: Hub, port: int, http: int, target: dict[str, str]) -> dict[str, Any]:
     return {
         "version": 1,
         "state_dir": "state",
