@@ -103,9 +103,8 @@ class PruneTargets:
         `everything` names a target that may lose all its blobs where it publishes no repo; UsageError for one that is
         none.
         """
-        from mirror_sync.engine.upkeep.prune import (
-            Prune,  # all that tells when a snapshot goes, which verify never asks
-        )
+        # all that tells when a snapshot goes, which verify never asks
+        from mirror_sync.engine.upkeep.prune import Prune
 
         if everything is not None:
             self._configured.target(everything)

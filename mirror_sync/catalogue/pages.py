@@ -55,8 +55,6 @@ _RECENT = 4  # on the home page
 _WEIGHTS = 24  # models of a repo whose tensors are shown
 _SHARDS = 200  # files of a model that are listed
 _DEEPEST = 8  # folders of a repo within each other
-
-
 _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
@@ -125,9 +123,8 @@ def repo_page(
 
 
 def _card(text: str, files_at: str) -> Markup:
-    from mirror_sync.catalogue.contents.card_page import (
-        rendered,  # a parser, which a run that finds nothing new does not need
-    )
+    # a parser, which a run that finds nothing new does not need
+    from mirror_sync.catalogue.contents.card_page import rendered
 
     return rendered(text, files_at)
 

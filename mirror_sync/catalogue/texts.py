@@ -578,9 +578,8 @@ def named(prefix: str, word: str) -> Markup:
 
 def told(sentence: str) -> Markup:
     """What a rule has said, in both languages; where nobody has written the Chinese of it, in English alone."""
-    from mirror_sync.catalogue.words.details import (
-        in_chinese,  # which a run that finds nothing new does not need
-    )
+    # which a run that finds nothing new does not need
+    from mirror_sync.catalogue.words.details import in_chinese
 
     chinese = in_chinese(sentence)
     if chinese is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -110,9 +110,6 @@ class Answer:
     def having(self, headers: Headers) -> Answer:
         """Return this answer with more headers."""
         return replace(self, headers={**self.headers, **headers})
-
-
-Responder = Callable[[Request], Answer]
 
 
 class Refusal(Exception):

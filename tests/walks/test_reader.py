@@ -48,7 +48,8 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
         hub.model(name, license="mit").commit(FILES)
     port, http = free_ports(2)
     path = tmp_path / "jobs.yaml"
-    path.write_text(json.dumps(_settings(hub, port, http, _target(request.param, moto, tmp_path))), encoding="utf-8")
+    target = moto.place() if request.param == "nginx" else {"url": (tmp_path / "mirror").as_uri()}
+    path.write_text(json.dumps(_settings(hub, port, http, target)), encoding="utf-8")
     path.chmod(0o600)
     program = Program(tmp_path)
     assert program("sync").code == 0
@@ -61,9 +62,7 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
         if request.param == "nginx":
             need("nginx")
             assert program("front", "nginx", "-o", "front").code == 0
-            conf = (
-                tmp_path / "front/nginx.conf"
-            )  # whose workers may enter no folder of a test unless they are its owner's
+            conf = tmp_path / "front/nginx.conf"  # its workers enter no folder of a test unless they are its owner's
             conf.write_text(re.sub(r"(?m)^user [^;]+;", "", conf.read_text(encoding="utf-8")), encoding="utf-8")
             running.enter_context(nginx(conf, port))
         else:
@@ -72,20 +71,7 @@ def url(request: pytest.FixtureRequest, hub: Hub, moto: S3Server, tmp_path: Path
         yield f"http://{LOOPBACK}:{port}"
 
 
-def _target(front: str, moto: S3Server, folder: Path) -> dict[str, Any]:
-    if front == "serve":
-        return {"url": (folder / "mirror").as_uri()}
-    bucket = moto.make_bucket()
-    return {
-        "url": f"s3://{bucket}",
-        "endpoint_url": moto.endpoint_url,
-        "access_key": moto.access_key,
-        "secret_key": moto.secret_key,
-        "addressing": "path",
-    }
-
-
-def _settings(hub: Hub, port: int, http: int, target: dict[str, Any]) -> dict[str, Any]:
+def _settings(hub: Hub, port: int, http: int, target: dict[str, str]) -> dict[str, Any]:
     return {
         "version": 1,
         "state_dir": "state",
@@ -106,7 +92,7 @@ def test_what_a_reader_finds_nowhere_is_asked_for_granted_and_downloaded(
     reader.forget()
     reader.open(f"{url}/-/index.html")
     _search(reader, "0")
-    assert reader.seen("#nothing").startswith("No repo fits.")
+    assert reader.seen("#nothing").startswith("No repo matches.")
     assert reader.attribute("#wish-unfound", "value") == WANTED, "what was looked for stands in the form already"
     reader.find("#unfound button[type=submit]").click()
     reader.wait(lambda: reader.run("return location.pathname") == "/-/asked.html")

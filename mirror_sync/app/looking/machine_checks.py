@@ -29,7 +29,6 @@ _UNITS = ("mirror-sync", "mirror-front", "mirror-sync-worker")
 _ASKED = "Id,LoadState,ActiveState,SubState,Result,UnitFileState"
 _PATIENCE = 5.0  # seconds
 _BOOTED = Path("/run/systemd/system")  # sd_booted(3)
-_SERVED_BAD = 500
 
 
 def look_at_config(patient: Patient, _: str) -> Saying:

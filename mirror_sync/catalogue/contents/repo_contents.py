@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 from mirror_sync.domain.catalogue.rows import FILES_SHOWN, ShownFile
 from mirror_sync.domain.content.keys import blob_key
@@ -36,8 +37,9 @@ _LONGEST_TEXT = 4 * 1024 * 1024  # bytes of a file that is read for its beginnin
 _MOST_HEADERS = 256  # of a repo, whose files of weights are read
 _KEPT = 1024 * 1024  # bytes of documents that a thread keeps
 _MOST_INDEXES = 16  # of a repo, that say what is in which shard
-_HEADER = "2"  # of what is remembered of one
+_HEADER = "2"  # the format of what is remembered of one
 _AT_ONCE = threading.BoundedSemaphore(2)  # headers that are in memory: a hostile one takes some 80 MB
+Told = TypeVar("Told", TensorFile, ShardIndex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,37 +132,37 @@ def weights_of(store: Store, read_cache: ReadCache, files: Iterable[ShownFile], 
 
 
 def _index(store: Store, read_cache: ReadCache, file: ShownFile) -> ShardIndex | None:
-    """None for one that is no index, is not there, holds other bytes than it should, or is archived, for now."""
-    name = f"blob:{file.sha256}#shards"
-    with suppress(StoreError, ValueError, TypeError):
-        kept = read_cache.recall(name, _HEADER)
-        if kept is not None:
-            return ShardIndex.decode(kept) if kept else None
-    try:
-        with _AT_ONCE:
-            found = index_of(read_document(store, Sha256(file.sha256), LONGEST_INDEX))
-    except Unclear:
-        found = None
-    except (KeyMissing, BlobFrozen, DocumentError):
-        return None
-    with suppress(StoreError):
-        read_cache.remember(name, _HEADER, b"" if found is None else found.encode())
-    return found
+    """None for one that is no index, or holds other bytes than it should, too."""
+
+    def read() -> ShardIndex:
+        return index_of(read_document(store, Sha256(file.sha256), LONGEST_INDEX))
+
+    return _remembered(read_cache, f"blob:{file.sha256}#shards", ShardIndex.decode, read)
 
 
 def _header(store: Store, read_cache: ReadCache, file: ShownFile) -> TensorFile | None:
-    """None for one that is no header of tensors, or is not there: a verify tells of that; or is archived, for now."""
-    name = f"blob:{file.sha256}#tensors"
+    """None for one that is no header of tensors, too."""
+
+    def read() -> TensorFile:
+        return tensors_of(file.path, file.size, partial(_range, store, blob_key(Sha256(file.sha256))))
+
+    return _remembered(read_cache, f"blob:{file.sha256}#tensors", TensorFile.decode, read)
+
+
+def _remembered(
+    read_cache: ReadCache, name: str, decode: Callable[[bytes], Told], read: Callable[[], Told]
+) -> Told | None:
+    """What a file says, which is read once. None, for now, where it is not there, as a verify tells, or archived."""
     with suppress(StoreError, ValueError, TypeError):
         kept = read_cache.recall(name, _HEADER)
         if kept is not None:
-            return TensorFile.decode(kept) if kept else None
+            return decode(kept) if kept else None
     try:
         with _AT_ONCE:
-            found = tensors_of(file.path, file.size, partial(_range, store, blob_key(Sha256(file.sha256))))
+            found = read()
     except Unclear:
         found = None
-    except (KeyMissing, BlobFrozen):
+    except (KeyMissing, BlobFrozen, DocumentError):
         return None
     with suppress(StoreError):
         read_cache.remember(name, _HEADER, b"" if found is None else found.encode())

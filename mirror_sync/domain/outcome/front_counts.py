@@ -16,8 +16,6 @@ STATUSES = ("1xx", "2xx", "3xx", "4xx", "5xx", "gone")
 """Classes of status; `gone`: the reader went away before there was one (nginx's 499)."""
 ZONES = ("answers", "pointers", "documents", "refs", "blobs", "slices")
 """Caches: of a front of nginx's by the names of its zones, of `serve` the documents that it keeps in memory."""
-LASTING = ("documents", "blobs", "slices")
-"""Those whose content never changes: it is kept for days, and few misses are to be expected."""
 OUTCOMES = ("hit", "stale", "updating", "revalidated", "miss", "expired", "bypass")
 """nginx's words for what a cache did (ngx_http_upstream_module, $upstream_cache_status)."""
 HITS = frozenset(OUTCOMES[:4])
