@@ -446,8 +446,8 @@ class Runs:
         with self._changed:
             del self._running[lane]
             again = self._waiting.holds(lane) and not self._stop.is_set()
+            self._changed.notify_all()  # also where a mirror that is closed below raises
             self._retire(None)
-            self._changed.notify_all()
         self._on_change()
         if again:
             self._begin(lane)
