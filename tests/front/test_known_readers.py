@@ -11,16 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, digest_of
+from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, Badge, digest_of
 from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet
 from mirror_sync.domain.job.targets import DirectoryTarget
 from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.front.hub.doorkeeper import Doorkeeper
+from mirror_sync.front.hub.front_request import FrontRequest
+from mirror_sync.front.hub.hub_lists import Lists
+from mirror_sync.front.hub.served import Served
+from mirror_sync.front.hub.snapshots import Snapshots
 from mirror_sync.front.nginx.nginx_files import NginxOptions
 from mirror_sync.front.protocols.access_log import LogFile, Logged, hit_of
 from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
-from tests.front.guarded import ACCESS, TOKENS, Guarded, bearer, made, write_tokens
+from tests.front.guarded import ACCESS, TOKENS, Guarded, basic, bearer, made, signed, write_tokens
 from tests.front.mirrors import Mirror, by_nginx
 from tests.requirements import need
 from tests.waiting import next_second
@@ -100,6 +105,30 @@ def test_a_change_of_the_file_counts_from_the_next_second_on(place: Place, start
         assert place.status(front, TOKENS["developers"]) == 401
         place.tokens.write_text(known.with_token(AccessToken("new", "admins", digest_of("hf_new"))).encode())
         assert [place.status(front, token) for token in ("hf_new", TOKENS["developers"])] == [200, 200]
+
+
+def test_serve_remembers_for_a_second_who_sends_a_token_and_no_header_that_was_made_to_fill_it(place: Place) -> None:
+    token, asked = TOKENS["developers"], 0
+
+    def tokens() -> AccessTokens:
+        nonlocal asked
+        asked += 1
+        return AccessTokens((made("the-developers", "developers", token),))
+
+    store = place.guarded.store
+    served = Served(store, Snapshots(store, 1.0), Lists(store, 1.0), access=ACCESS)
+    keeper = Doorkeeper(served, tokens, lambda: 1.0)
+    for sent, looked in (
+        (f"Bearer {token}", 1),
+        (basic(token)["Authorization"], 1),
+        (signed(token)["Authorization"], 2),
+        (f"Bearer {' ' * 9999}{token}", 2),
+    ):
+        before = asked
+        for _ in range(2):
+            reader = keeper.reader(FrontRequest("GET", "/", "", {"authorization": sent}, ""))
+            assert (reader.badge, reader.name) == (Badge.HELD, "the-developers")
+        assert asked - before == looked, sent[:99]
 
 
 def test_of_a_file_that_is_broken_or_missing_nobody_is_known_and_everybody_reads_what_is_for_everybody(
@@ -268,23 +297,27 @@ def _mute(place: Place, access: AccessRules = ACCESS) -> Iterator[tuple[Mirror, 
         yield front, speak
 
 
-def _told_alone(place: Place, front: Mirror, speak: Callable[[bool], None], token: str) -> bool:
-    """Whether nginx knows a token without the script, in the second in which the script has said whose it is."""
+def _told_alone(place: Place, front: Mirror, speak: Callable[[bool], None], token: str, moving: bool = False) -> bool:
+    """Whether nginx knows a token without the script, in the second in which the script has said whose it is; where
+    another script answers, too, as the HEAD of a revision that is `moving`.
+    """
     while True:
         next_second()
         began = int(time.time())
         assert place.status(front, token) in (200, 401, 404)
         speak(False)
-        status = place.status(front, token)
+        status = front.head(f"/{SECRET}/resolve/main/README.md", **bearer(token)).status if moving else None
+        status = status or place.status(front, token)
         speak(True)
         if int(time.time()) == began:
-            return status == 200
+            return status == (307 if moving else 200)
 
 
 def test_nginx_knows_by_itself_for_a_second_whose_a_token_is_that_the_script_has_vouched_for(place: Place) -> None:
     write_tokens(place.tokens)
     with _mute(place) as (front, speak):
         assert _told_alone(place, front, speak, TOKENS["developers"])
+        assert _told_alone(place, front, speak, TOKENS["developers"], moving=True)
         speak(False)
         next_second()
         assert place.status(front, TOKENS["developers"]) == 502
@@ -325,13 +358,18 @@ def test_what_is_not_exactly_a_token_of_ours_the_script_decides(place: Place) ->
         replace(made("ends", "admins", token), expires=ends),
         replace(near, networks=("127.0.0.0/8",)),
         AccessToken("plain", "admins", digest_of(TOKENS["developers"])),
+        replace(made("on-no-calendar", "admins", TOKENS["nothings"]), expires="2099-02-30T00:00:00Z"),
         *alike,
     )
     place.tokens.write_text(AccessTokens(tokens).encode(), "ascii")
     written = "Abcdefgh".ljust(37, "z")
     with _mute(place) as (front, speak):
         assert _told_alone(place, front, speak, token)
-        for slow in (TOKENS["auditors"], TOKENS["developers"], f"hf_{written}", f"hf_{written.lower()}"):
+        for slow in (
+            *(TOKENS[one] for one in ("auditors", "developers", "nothings")),
+            f"hf_{written}",
+            f"hf_{written.lower()}",
+        ):
             assert place.status(front, slow) == 200
             assert not _told_alone(place, front, speak, slow)
         for wrong in (token[:-1] + "y", token + "x", token[:-1], token.upper()):

@@ -80,6 +80,9 @@ def _no_tokens() -> AccessTokens:
     return AccessTokens()
 
 
+_LONGEST_KEPT = 128  # characters of a header: spaces beside a token are none of it, and a signature comes once
+
+
 @dataclass(frozen=True, slots=True)
 class _Second:
     """Who was found in a second of the clock to bring a good token, by the Authorization header: not for strangers,
@@ -132,7 +135,7 @@ class Doorkeeper:
             return Reader(Badge.UNKNOWN)
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second.number))
         reader = held.badge(now, asked.client, self._access.roles)
-        if header and reader.badge is Badge.HELD and not held.networks:
+        if 0 < len(header) <= _LONGEST_KEPT and reader.badge is Badge.HELD and not held.networks:
             second.held[header] = reader
         return reader
 
