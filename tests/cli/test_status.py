@@ -253,3 +253,11 @@ def test_a_line_wider_than_the_screen_counts_as_the_rows_that_it_takes() -> None
     wide = ["\x1b[32mpublished\x1b[0m " + "n" * 60, "short", "模" * 41, "last but one", "the sum"]
     drawn = re.sub(r"\x1b\[[0-9]*[HJKm]", "", on_screen("\n".join(wide), height=7, width=40)).splitlines()
     assert [line[:5] for line in drawn] == ["publi", "short", "... 2", "the s"]
+
+
+def test_a_hanging_line_is_wrapped_at_words_below_its_margin_and_in_a_pipe_not_at_all() -> None:
+    line = "18:44  failed  org/name: " + "word " * 20 + "end"
+    lines = TextLayout(60).hanging(line, 15).splitlines()
+    assert lines[0].startswith("18:44  failed  org/name: word")
+    assert all(one.startswith(" " * 15 + "word") and len(one) <= 60 for one in lines[1:])
+    assert TextLayout().hanging(line, 15) == line
