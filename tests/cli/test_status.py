@@ -215,10 +215,10 @@ def test_watch_on_a_terminal_draws_in_place(program: Program) -> None:
 
 
 def test_a_page_is_never_higher_than_the_screen_and_keeps_its_last_line() -> None:
-    drawn = on_screen("\n".join(map(str, range(100))), height=10)
+    drawn = on_screen("\n".join(map(str, range(100))), height=10, width=80)
     lines = re.sub(r"\x1b\[[HJK]", "", drawn).splitlines()
     assert lines == [*map(str, range(7)), "... 92 more lines", "99"]
-    assert re.sub(r"\x1b\[[HJK]", "", on_screen("one\ntwo", height=10)) == "one\ntwo\n"
+    assert re.sub(r"\x1b\[[HJK]", "", on_screen("one\ntwo", height=10, width=80)) == "one\ntwo\n"
 
 
 def test_one_long_name_takes_no_column_from_the_other_rows() -> None:
@@ -247,3 +247,17 @@ def test_what_two_jobs_name_on_one_target_is_one_repo_of_the_sum(program: Progra
     program.write(CONFIG.replace("[acme/closed, acme/gone]", "[acme/one]"))
     program("sync")
     assert re.search(r"^complete: 1 of 1 repo, ", program("status").out, re.MULTILINE)
+
+
+def test_a_line_wider_than_the_screen_counts_as_the_rows_that_it_takes() -> None:
+    wide = ["\x1b[32mpublished\x1b[0m " + "n" * 60, "short", "模" * 41, "last but one", "the sum"]
+    drawn = re.sub(r"\x1b\[[0-9]*[HJKm]", "", on_screen("\n".join(wide), height=7, width=40)).splitlines()
+    assert [line[:5] for line in drawn] == ["publi", "short", "... 2", "the s"]
+
+
+def test_a_hanging_line_is_wrapped_at_words_below_its_margin_and_in_a_pipe_not_at_all() -> None:
+    line = "18:44  failed  org/name: " + "word " * 20 + "end"
+    lines = TextLayout(60).hanging(line, 15).splitlines()
+    assert lines[0].startswith("18:44  failed  org/name: word")
+    assert all(one.startswith(" " * 15 + "word") and len(one) <= 60 for one in lines[1:])
+    assert TextLayout().hanging(line, 15) == line

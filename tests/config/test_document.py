@@ -16,6 +16,7 @@ DEEP = "the file is nested deeper than 32 levels, or an alias contains itself"
 
 STAR = 'a value that begins with * wants quotes, as in "*.bin"'
 DENIAL = 'a value that begins with ! wants quotes, as in "!org/name"'
+SPACE = "lacks a space after the colon of workers; write workers: and its value"
 VERSION = "lacks a colon after version; write version: and its value"
 
 UNREADABLE = {
@@ -30,6 +31,7 @@ UNREADABLE = {
         "a: b: c\n",
         "1:5: a second ': ' in one line; put the value in quotes, or begin a new line",
     ),
+    "no space": ("version: 1\nworkers:8\nstate_dir: x\n", f"2:1: {SPACE}"),
     "no colon": ("a: 1\nb\nc: 2\n", "2:1: a key without ': ' after it"),
     "bad indentation": ("a:\n  - b\n c: d\n", "3:2: the indentation does not fit the lines above"),
     "an open bracket": (

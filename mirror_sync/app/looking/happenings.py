@@ -19,6 +19,7 @@ from mirror_sync.state.history import RUNS_KEPT, History
 from mirror_sync.state.records import ChangeRecord, RunRecord, RunState
 
 MOST = 10_000  # changes of repos that are shown: the newest
+ABOUT = 34  # the column of a happening's text where what it is about begins
 _BACK = timedelta(seconds=10)  # what happened so long before the newest that was seen may have been written later
 _CARES = {Care.VERIFY: "verified", Care.PRUNE: "pruned"}
 

@@ -85,7 +85,12 @@ def _look_at_warm(patient: Patient, name: str) -> Saying:
         said = f"it is empty, and {counted(published, 'repo')} were published in it"
         yield Health.FAULT, said, "see that it is the right one; a sync fills another anew", "mirror-sync verify"
     else:
-        yield Health.OK, f"listed: {found:,}{'+' if found == _LOOKED else ''} objects of repos"
+        yield Health.OK, _listed(found)
+
+
+def _listed(found: int) -> str:
+    """No more than _LOOKED of them are counted."""
+    return f"listed: {'at least ' if found == _LOOKED else ''}{counted(found, 'object')} of repos"
 
 
 def _look_at_cold(patient: Patient, name: str, target: Target) -> Saying:
@@ -316,7 +321,7 @@ def _local(patient: Patient, upstream: Upstream) -> Saying:
                 yield Health.SKIPPED, f"{target.root} is not there yet"
                 return
             found = sum(1 for _ in islice(patient.ways.store(target).list(HUB), _LOOKED))
-            yield Health.OK, f"listed: {found:,} objects of repos"
+            yield Health.OK, _listed(found)
         case _:
             yield Health.SKIPPED, "it is asked by no network"
 

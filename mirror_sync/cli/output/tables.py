@@ -101,6 +101,13 @@ class TextLayout:
             text = f"\n{' ' * len(head)}".join(self._wrapped(text, "", self.width - len(head)))
         return self._tinted(state, head + text)
 
+    def hanging(self, text: str, margin: int) -> str:
+        """A line whose further lines stand below its column `margin`."""
+        text = plain(text)
+        if self.width is None:
+            return text
+        return text[:margin] + f"\n{' ' * margin}".join(self._wrapped(text[margin:], "", self.width - margin))
+
     def note(self, text: str) -> str:
         """What belongs to the line above."""
         return "\n".join(self._wrapped(plain(text)))

@@ -194,7 +194,10 @@ def _without_colon(line: str) -> str:
 
     word = _FIRST_WORD.match(line)
     named = word[1] if word and word[1] in keys() else ""
-    return f"lacks a colon after {named}; write {named}: and its value" if named else "a key without ': ' after it"
+    if not named or word is None:
+        return "a key without ': ' after it"
+    slip = "a space after the colon of" if line[word.end() :].startswith(":") else "a colon after"
+    return f"lacks {slip} {named}; write {named}: and its value"
 
 
 _PLAIN_WORDS = (

@@ -13,7 +13,6 @@ from mirror_sync.cli.commands.mirror.verify_command import moment_of
 from mirror_sync.cli.completing import names_of_repos
 from mirror_sync.cli.invocation import Invocation
 from mirror_sync.cli.options import JobsOption, command
-from mirror_sync.domain.bounds import plain
 from mirror_sync.domain.repo import RepoPattern
 from mirror_sync.errors import UsageError
 
@@ -51,7 +50,7 @@ def events(
     Of what was published, failed, is held or refused, each change; of verify and prune, the last of each target. Times
     are UTC. What people did, on all machines, says audit.
     """
-    from mirror_sync.app.looking.happenings import following, happenings
+    from mirror_sync.app.looking.happenings import ABOUT, following, happenings
     from mirror_sync.state.history import HISTORY_FILE
 
     with invocation.mirror(None, reading=True) as mirror:
@@ -61,7 +60,8 @@ def events(
 
         def show(found: list[Happening]) -> None:
             for one in found:
-                invocation.print(json.dumps(one.encode(), ensure_ascii=False) if as_json else plain(str(one)))
+                document = json.dumps(one.encode(), ensure_ascii=False) if as_json else ""
+                invocation.print(document or invocation.page.hanging(str(one), ABOUT))
 
         if not follow:
             found = happenings(mirror.history, begin, wanted)

@@ -36,7 +36,8 @@ def _text(found: RepoNames, page: TextLayout, now: datetime) -> Iterator[str]:
     if found.share is not None:
         yield page.sentence(f"{found.share.said} of those who ask for main are given {found.share.channel}.")
     if not found.names:
-        yield page.sentence(f"{found.repo} has no names of ours; mirror-sync promote {found.repo} main candidate.")
+        first = f"mirror-sync promote {found.repo} main candidate makes one"
+        yield page.sentence(f"{found.repo} has no channel and no tag of this mirror's own; {first}.")
     if found.history:
         rows = [
             Row((one.verb, age(one.at, now), _short(one.before), _short(one.after), one.by, one.name), one.why)
