@@ -18,7 +18,10 @@ TARGET_FAULTS = [
         "{url: file://srv/x}",
         "21: targets.it.url: 'file://srv/x' names a host; write three slashes, as in file:///srv/mirror",
     ),
-    ("{url: gs://b}", "21: targets.it.url: 'gs' is not known here; write file:///srv/mirror or ./var/mirror"),
+    (
+        "{url: gs://b}",
+        "21: targets.it.url: 'gs' is not known here; write s3://bucket, file:///srv/mirror or ./var/mirror",
+    ),
     ("{url: ~/m}", "21: targets.it.url: '~/m': ~ is not expanded; write ${HOME} for it"),
     ("{url: 's3:b'}", f"21: targets.it.url: {BUCKET}"),
     ("{url: 's3://'}", f"21: targets.it.url: {BUCKET}"),

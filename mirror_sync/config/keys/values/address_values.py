@@ -128,24 +128,27 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
-def folder(text: str) -> str:
-    """The path of `file:///abs`, `file:rel` (both with %-escapes), `/abs` or `./rel`, as it was written."""
+def folder(text: str, right: str = "file:///srv/mirror or ./var/mirror") -> str:
+    """The path of `file:///abs`, `file:rel` (both with %-escapes), `/abs` or `./rel`, as it was written.
+
+    ValueError, which says what would be `right`.
+    """
     if text.startswith("file:"):
         rest = text.removeprefix("file:")
         if rest.startswith("//") and not rest.startswith("///"):
             raise ValueError(f"{quoted(text)} names a host; write three slashes, as in file:///srv/mirror")
         path = unquote(rest.removeprefix("//"), errors="surrogateescape")
     else:
-        path = _plain(text)
+        path = _plain(text, right)
     if not path.strip() or not path.isprintable():
         raise ValueError("must be a folder, as in file:///srv/mirror or ./var/mirror")
     return path
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, right: str) -> str:
     scheme = _SCHEME.match(text)
     if scheme:
-        raise ValueError(f"{quoted(scheme[1])} is not known here; write file:///srv/mirror or ./var/mirror")
+        raise ValueError(f"{quoted(scheme[1])} is not known here; write {right}")
     if text.startswith("~"):
         raise ValueError(f"{quoted(text)}: ~ is not expanded; write ${{HOME}} for it")
     return text
