@@ -356,7 +356,7 @@ class _StoreKeys(UpstreamKeys, ABC):
 
     def _target(self, url: str, base: Path) -> DirectoryTarget | S3Target:
         if not url.startswith("s3:"):
-            return DirectoryTarget(base / address_values.folder(url, "s3://bucket, file:///srv/mirror or ./var/mirror"))
+            return DirectoryTarget(base / address_values.folder(url))
         place = address_values.bucket(url)
         return S3Target(
             bucket=place.name,

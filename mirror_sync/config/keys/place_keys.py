@@ -35,7 +35,7 @@ class FolderPlace(PrunedKeys):
         "this key is for s3:// targets; remove it, or write url: s3://bucket",
     )
 
-    url: scalars.FilePath = Field(
+    url: scalars.PlaceFolder = Field(
         description="The folder: file:///abs, or a path beside jobs.yaml.", examples=["file:///srv/mirror"]
     )
 

@@ -128,7 +128,12 @@ def _is_ipv6(host: str) -> bool:
     return True
 
 
-def folder(text: str, right: str = "file:///srv/mirror or ./var/mirror") -> str:
+_FOLDERS = "file:///srv/mirror or ./var/mirror"
+PLACES = f"s3://bucket, {_FOLDERS}"
+"""What is right where a bucket may stand as well as a folder."""
+
+
+def folder(text: str, right: str = _FOLDERS) -> str:
     """The path of `file:///abs`, `file:rel` (both with %-escapes), `/abs` or `./rel`, as it was written.
 
     ValueError, which says what would be `right`.
@@ -141,7 +146,7 @@ def folder(text: str, right: str = "file:///srv/mirror or ./var/mirror") -> str:
     else:
         path = _plain(text, right)
     if not path.strip() or not path.isprintable():
-        raise ValueError("must be a folder, as in file:///srv/mirror or ./var/mirror")
+        raise ValueError(f"must be a folder, as in {_FOLDERS}")
     return path
 
 
