@@ -90,7 +90,9 @@ class Metrics:
         )
         self.webhooks = self._counter("webhooks", "Webhooks that came, by what was done about them.", "outcome")
         self.misses = self._counter(
-            "misses", "Questions of fronts about repos that are not mirrored, by what was said.", "outcome"
+            "misses",
+            "Questions of fronts about repos that are not mirrored, or lie in a cold tier, by what was said.",
+            "outcome",
         )
         self._in_flight = Gauge(
             "mirror_sync_transfers_in_flight", "Files on their way.", ["mirror_job"], registry=self.registry
