@@ -1,6 +1,6 @@
 """Documents that are a part of a page of the catalogue: the page and what machines read of it are one object, one PUT.
 
-    <script type="application/json" id="changes">{"format":1,...}</script>
+    <script type="application/json" id="changes-data">{"format":1,...}</script>
 
 stands at the end of a page, as JSON-LD does (https://www.w3.org/TR/json-ld11/#embedding-json-ld-in-html-documents). It
 is a data block: a browser runs nothing of it, and no Content-Security-Policy forbids it (HTML Living Standard, "prepare
