@@ -22,6 +22,7 @@ from tests.requirements import need
 from tests.servers.certificates import Authority, Certificate
 from tests.servers.nginx import around, nginx
 from tests.servers.ports import free_port
+from tests.waiting import until
 
 MANUAL = Path(__file__).parents[2] / "docs/README.md"
 HOST = "models.example.org"
@@ -96,8 +97,13 @@ def test_redirects_and_links_lead_back_to_https(tls: Tls, tmp_path: Path) -> Non
 
 def test_the_front_logs_the_client_and_not_the_server_before_it(tls: Tls, tmp_path: Path) -> None:
     tls.ask(f"/{MODEL}/resolve/main/notes.txt", "--interface", "127.0.0.2", folder=tmp_path)
-    lines = [json.loads(line) for line in tls.front_log.read_text(encoding="utf-8").splitlines()]
-    assert [line["client"] for line in lines if line["uri"].endswith("/notes.txt")] == ["127.0.0.2"]
+
+    def clients() -> list[str]:
+        lines = [json.loads(line) for line in tls.front_log.read_text(encoding="utf-8").splitlines()]
+        return [line["client"] for line in lines if line["uri"].endswith("/notes.txt")]
+
+    until(lambda: bool(clients()))
+    assert clients() == ["127.0.0.2"]
 
 
 @pytest.mark.timeout(600)

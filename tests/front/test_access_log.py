@@ -87,6 +87,22 @@ def test_a_front_logs_who_read_what_at_which_commit(tmp_path: Path, front: str) 
     assert "/acme/none/resolve/main/a?x=%20" in {entry["uri"] for entry in written}
 
 
+def test_nginx_tells_the_head_of_a_pinned_file_by_what_it_keeps_unless_more_is_asked(tmp_path: Path) -> None:
+    store = DirectoryStore(tmp_path / "bucket")
+    published = model(store)
+    commit = published.publish({"weights": b"some weights"})
+    odd = ("Range", "bytes=1-2"), ("If-None-Match", '"x"'), ("If-Match", "*"), ("If-Unmodified-Since", "x")
+    with logged("nginx", tmp_path, store) as (mirror, path):
+        address = f"{published.at}/resolve/{commit}/weights"
+        by_script = [mirror.ask("HEAD", f"{address}?{number}", dict([one])) for number, one in enumerate(odd)]
+        kept = mirror.head(f"{address}?kept")
+    pointers = {entry["uri"].partition("?")[2]: entry["pointer"] for entry in map(json.loads, lines_of([str(path)]))}
+    assert pointers.pop("kept")
+    assert {pointers[f"{number}"] for number in range(len(odd))} == {""}
+    for reply in by_script[:3]:
+        assert dict(reply.headers) | {"Date": ""} == dict(kept.headers) | {"Date": ""}
+
+
 @pytest.mark.parametrize("front", ["nginx", "serve"])
 def test_no_line_that_a_stranger_can_have_written_is_odd_and_what_is_asked_of_nothing_is_no_read(
     tmp_path: Path, front: str

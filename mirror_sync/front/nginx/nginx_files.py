@@ -533,6 +533,8 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any], 
         "manners": _TABLE.manners,
         "tokens_in": tokens_in,
         "sliced": _is_sliced(options),
+        # of a bucket behind S3 the head of a file would be asked for there
+        "heads": isinstance(target, DirectoryTarget),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
     }

@@ -14,18 +14,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from mirror_sync.domain.access.access_tokens import LARGEST_FILE, AccessToken, AccessTokens, Badge, Reader, SecureLink
+from mirror_sync.domain.access.access_tokens import LARGEST_FILE, AccessToken, AccessTokens, Badge, SecureLink
 from mirror_sync.domain.access.rights import AccessRules
 from mirror_sync.front.nginx.nginx_bucket import plain
 
 
 @dataclass(frozen=True, slots=True)
 class ToldToken:
-    """A token by its first letters: what `secure_link` is given, and who readers.js would say that it is."""
+    """A token by its first letters: what `secure_link` is given, and who readers.js would say that it is.
+
+    `reader_class` is for whom caches keep apart: badge and role.
+    """
 
     letters: str
     link: str
-    said: str
+    reader_class: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +65,9 @@ def _told(every: Iterable[AccessToken], access: AccessRules) -> Iterable[ToldTok
         reader = one.badge("", "", access.roles)
         if reader.badge is Badge.HELD and alike[link.told.lower()] == 1:
             with suppress(ValueError):  # an end that is on no calendar: the script compares it as it stands
-                yield ToldToken(link.told, _link(link, one.expires), _said(reader))
+                yield ToldToken(link.told, _link(link, one.expires), f"{reader.badge.value} {reader.role}", reader.name)
 
 
 def _link(link: SecureLink, expires: str) -> str:
     """As `secure_link` takes it: an MD5, and until when, a second in which the token is good. ValueError for none."""
     return f"{link.md5},{int(datetime.fromisoformat(expires).timestamp()) - 1}" if expires else link.md5
-
-
-def _said(reader: Reader) -> str:
-    """As readers.js joins what it finds out."""
-    return f"{reader.badge.value} {reader.role} {reader.name} {reader.said} ."

@@ -78,9 +78,9 @@ function credential(header) {
 
 // Whether nginx, by the token that it was sent and without us, would say of it what the file says.
 function isToldAlike(r, words, told) {
-    const ends = words[4] ? ',' + (Date.parse(words[4]) / 1000 - 1) : '';
-    return r.variables.secure_link === '1' && r.variables.token_link.slice(22) === ends && !words[5]
-        && r.variables.token_said === told.concat('.').join(' ');
+    const v = r.variables, ends = words[4] ? ',' + (Date.parse(words[4]) / 1000 - 1) : '';
+    return v.secure_link === '1' && v.token_link.slice(22) === ends && !words[5]
+        && [v.token_class, v.token_name, '', '.'].join(' ') === told.concat('.').join(' ');
 }
 
 // That it may do so until this second is over: nginx looks whether there is such a file. A token has one below each state of
