@@ -19,6 +19,7 @@ from tests.servers.radosgw import Gateway
 
 To = Literal["S3", "directory"]
 UNCONFIRMED = f"{OURS}, confirm: off"
+UNSIGNED = f"{OURS}, sign: never"
 TUNED, DEFAULT = "rclone tuned", "rclone default"
 DURABLE, HASHED = f"{TUNED} + sync -f", f"{TUNED} + sync -f + hashsum"
 SNAPSHOT, ARIA = "snapshot_download", "aria2c + sha256sum"
@@ -116,6 +117,7 @@ class Ours:
 
 ours_to_bucket = Ours("S3")
 ours_unconfirmed = Ours("S3", {"confirm": "off"}, name=UNCONFIRMED)
+ours_unsigned = Ours("S3", {"sign": "never"}, name=UNSIGNED)
 ours_to_folder = Ours("directory")
 
 

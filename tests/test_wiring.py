@@ -172,7 +172,12 @@ def test_the_parts_of_a_bucket_are_signed_where_its_target_says_so(tmp_path: Pat
     begun = Answer(body=b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>")
     with scripted(lambda asked: begun if asked.method == "POST" else Answer(headers={"ETag": '"e"'})) as server:
         keys = {"access_key": "AKEY", "secret_key": "a-secret", "region": "us-east-1", "addressing": "path"}
-        target = {"url": "s3://models", "endpoint_url": server.endpoint_url, "sign_parts": signs, **keys}
+        target = {
+            "url": "s3://models",
+            "endpoint_url": server.endpoint_url,
+            "sign": "all" if signs else "objects",
+            **keys,
+        }
         _mirror(tmp_path, target)._context().targets["it"].store.begin(KEY, len(STRAY)).put(0, STRAY)
     (part,) = [asked for asked in server.asked if asked.method == "PUT"]
     assert part.headers["x-amz-content-sha256"] == (Sha256.of(STRAY) if signs else "UNSIGNED-PAYLOAD")

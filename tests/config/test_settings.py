@@ -166,7 +166,7 @@ S3: list[tuple[str, dict[str, Any]]] = [
     ("access_key: '${A:-}', secret_key: '${B:-}'", {"access_key": None, "secret_key": None}),
     ("addressing: path", {"addressing": "path"}),
     ("addressing: virtual", {"addressing": "virtual"}),
-    ("sign_parts: true", {"sign_parts": True}),
+    ("sign: all", {"sign": "all"}),
     ("multipart: off", {"multipart": False}),
     ("confirm: off", {"confirm": False}),
 ]

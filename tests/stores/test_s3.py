@@ -77,7 +77,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("signs", [True, False])
     def test_parts_are_taken_signed_and_unsigned(self, radosgw: S3Server, signs: bool) -> None:
-        store = store_in(radosgw, sign_parts=signs)
+        store = store_in(radosgw, sign="all" if signs else "objects")
         with store.begin("k", 5) as upload:
             upload.put(0, b"12345")
             upload.complete()

@@ -17,6 +17,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
+from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreDenied, StoreError, StoreUnavailable
 from mirror_sync.stores.s3.bucket_store import S3Store
@@ -159,6 +160,18 @@ class TestWay:
         for thread in threads:
             thread.join()
         assert {key: read(store, key) for key in bodies} == bodies
+
+    def test_a_target_that_never_signs_bodies_binds_none_by_either_way(self, radosgw: S3Server) -> None:
+        """So a server hashes nothing of what comes, and takes what is not what was promised."""
+        store = store_in(radosgw, sign="never")
+        for key in ("first", "k"):
+            store.put(key, b"changed", Sha256.of(b"promised"))
+        assert [read(store, key) for key in ("first", "k")] == [b"changed"] * 2
+        single = store_in(radosgw, sign="never", multipart=False)
+        with single.begin(blob_key(Sha256.of(b"promised")), 7) as upload:
+            upload.put(0, b"changed")
+            upload.complete()
+        assert read(single, blob_key(Sha256.of(b"promised"))) == b"changed"
 
     def test_a_body_that_was_changed_in_memory_is_refused(self, radosgw: S3Server) -> None:
         store = store_in(radosgw)
@@ -332,7 +345,7 @@ class TestParts:
     ) -> None:
         keys = ReadOnlyCredentials("AKEY", "a-secret", None)
         with scripted(self.part_answer) as server:
-            store = store_at(server.endpoint_url, region="eu-west-7", sign_parts=signs)
+            store = store_at(server.endpoint_url, region="eu-west-7", sign="all" if signs else "objects")
             put(store, "first", b"first")
             self.put_all(store)
         parts = [asked for asked in server.asked if "partNumber" in asked.target]
@@ -365,7 +378,7 @@ class TestParts:
     def test_a_real_server_has_what_was_put_so(self, radosgw: S3Server) -> None:
         body = bytes(range(256)) * (12 * MIB // 256)
         for signs in (False, True):
-            store = store_in(radosgw, "a/prefix", sign_parts=signs)
+            store = store_in(radosgw, "a/prefix", sign="all" if signs else "objects")
             put(store, "first", b"shows the way")
             with store.begin("odd + key", len(body)) as upload:
                 for start in range(0, len(body), upload.part_size):

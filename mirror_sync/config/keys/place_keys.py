@@ -13,7 +13,7 @@ from mirror_sync.config.keys.keep_entry import LEAST_UNREAD, USUAL_QUIET, Quiet
 from mirror_sync.config.keys.values import scalars
 from mirror_sync.config.keys.values.base_model import UNION, Keys
 from mirror_sync.domain.job.keep import Keep
-from mirror_sync.domain.job.targets import USUAL_WARM_BACK, DirectoryTarget, S3Target, Tiers
+from mirror_sync.domain.job.targets import USUAL_WARM_BACK, DirectoryTarget, S3Target, SignedBodies, Tiers
 
 
 class PrunedKeys(Keys):
@@ -31,7 +31,7 @@ class FolderPlace(PrunedKeys):
     """A directory to write into."""
 
     elsewhere: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign_parts", "multipart", "confirm"),
+        ("endpoint_url", "region", "access_key", "secret_key", "addressing", "sign", "multipart", "confirm"),
         "this key is for s3:// targets; remove it, or write url: s3://bucket",
     )
 
@@ -71,10 +71,11 @@ class BucketPlace(PrunedKeys):
         description="Where the bucket's name stands in a request: path, virtual (in the host name) or auto.",
         examples=["path"],
     )
-    sign_parts: scalars.Switch = Field(
-        default=False,
-        description="Whether the parts of large files are hashed once more, so that the store refuses changed ones.",
-        examples=[False],
+    sign: SignedBodies = Field(
+        default="objects",
+        description="Which bodies have their SHA-256 in the signature, so that the store refuses changed ones: "
+        "objects, all or never; all is also the parts of large files, which are hashed once more for it.",
+        examples=["objects"],
     )
     multipart: scalars.Switch = Field(
         default=True,
@@ -97,7 +98,7 @@ class BucketPlace(PrunedKeys):
             access_key=self.access_key.get_secret_value() or None if self.access_key else None,
             secret_key=self.secret_key.get_secret_value() or None if self.secret_key else None,
             addressing=self.addressing,
-            sign_parts=self.sign_parts,
+            sign=self.sign,
             multipart=self.multipart,
             confirm=self.confirm,
             grace=self.grace,

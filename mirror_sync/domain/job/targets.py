@@ -14,6 +14,8 @@ from mirror_sync.domain.job.hours import Hours
 from mirror_sync.domain.job.keep import Keep
 
 Addressing = Literal["path", "virtual", "auto"]
+SignedBodies = Literal["all", "objects", "never"]
+"""Of which bodies the SHA-256 stands in the signature: `objects` are those that go whole, `all` adds parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,11 @@ class S3Target:
 
     None stands for what was not said: AWS's own endpoint, boto3's choice of region or credentials (nginx, which has no
     boto3, takes us-east-1, and reads unsigned). `addressing`: where the bucket's name stands in a request.
-    `sign_parts`: whether every part is hashed once more, into its signature (decision 7). `multipart`: whether large
-    files go in parts, rather than in one PUT as they come. `confirm`: whether what was put is looked for before it is
-    relied on (decision 20). Unreferenced blobs that are younger than `grace` are spared by a prune. `caching`: what
-    each object says, from when it is put, of how long it may be kept. `keep` bounds what it holds, by who reads: each
-    machine has its own logs, so that it is no part of what a target is to others. `tiers`: where goes what
-    nobody reads.
+    `sign`: which bodies are bound to their signatures (decision 7). `multipart`: whether large files go in parts,
+    rather than in one PUT as they come. `confirm`: whether what was put is looked for before it is relied on (decision
+    20). Unreferenced blobs that are younger than `grace` are spared by a prune. `caching`: what each object
+    says, from when it is put, of how long it may be kept. `keep` bounds what it holds, by who reads: each machine has
+    its own logs, so that it is no part of what a target is to others. `tiers`: where goes what nobody reads.
     """
 
     bucket: str
@@ -48,7 +49,7 @@ class S3Target:
     secret_key: str | None = field(default=None, repr=False)
     prefix: str = ""
     addressing: Addressing = "auto"
-    sign_parts: bool = False
+    sign: SignedBodies = "objects"
     multipart: bool = True
     confirm: bool = True
     grace: timedelta = timedelta(hours=48)

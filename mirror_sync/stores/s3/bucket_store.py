@@ -24,7 +24,7 @@ from mirror_sync.ports.store import Stat
 from mirror_sync.stores.key_names import check_key, check_prefix
 from mirror_sync.stores.parts import MIB, Parts
 from mirror_sync.stores.s3 import resume_upload
-from mirror_sync.stores.s3.client import Access, Checked, S3Options, checked, open_access
+from mirror_sync.stores.s3.client import Access, S3Options, checked, open_access
 from mirror_sync.stores.s3.multipart_upload import OpenUpload, S3Upload
 from mirror_sync.stores.s3.payloads import Incoming, outgoing
 from mirror_sync.stores.s3.refusals import NotS3, refused_each, status_of, store_errors
@@ -111,17 +111,17 @@ class S3Store:
             yield Incoming(answer, start, stop, (self._where, key))
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
-        """The digest is signed, so a server that checks signatures refuses a body that is not its own."""
-        name, described = self._name(key), self._described(key)
+        """The digest is signed, unless the target says never: a server that checks signatures refuses another body."""
+        name, described, bound = self._name(key), self._described(key), self._bound(digest)
         with store_errors(self._where, key, "PutObject"):
             access, short_way = self._opened
 
             def send() -> object:
                 return access.client.put_object(
-                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(digest), **described
+                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(bound), **described
                 )
 
-            short_way.put(name, body, digest, send, {_HEADERS[word]: str(said) for word, said in described.items()})
+            short_way.put(name, body, bound, send, {_HEADERS[word]: str(said) for word, said in described.items()})
 
     def begin(self, key: str, size: int, token: str | None = None) -> S3Upload | SinglePut:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
@@ -129,7 +129,7 @@ class S3Store:
         if not self._target.multipart:
             return self._begin_single(key, parts)
         begun = self._upload(key)
-        signs = self._target.sign_parts
+        signs = self._target.sign == "all"
         with store_errors(self._where, key, "CreateMultipartUpload"):
             kept = None if token is None else resume_upload.go_on(begun, parts, token, signs=signs)
             if kept is not None:
@@ -146,11 +146,15 @@ class S3Store:
             access.client, short_way, self._bucket, self._name(key) if key else "", "", (self._where, key)
         )
 
+    def _bound(self, digest: Sha256 | None) -> Sha256 | None:
+        """The digest that a signature is to have of a whole object."""
+        return None if self._target.sign == "never" else digest
+
     def _begin_single(self, key: str, parts: Parts) -> SinglePut:
         """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
-        place, digest = (self._where, key), blob_of(key)
+        place = (self._where, key)
         expect_one_put(parts.size, place)
-        client, signed = self._client, checked(digest) if digest else Checked()
+        client, signed = self._client, checked(self._bound(blob_of(key)))
 
         def send(body: RawIOBase) -> object:
             return client.put_object(

@@ -140,9 +140,9 @@ class Checked(TypedDict, total=False):
     ChecksumSHA256: str
 
 
-def checked(digest: Sha256) -> Checked:
-    """The arguments that let a server refuse any body but the one with this digest."""
-    return {"ChecksumSHA256": base64.b64encode(bytes.fromhex(digest)).decode()}
+def checked(digest: Sha256 | None) -> Checked:
+    """The arguments that let a server refuse any body but the one with this digest; without one it takes any."""
+    return {"ChecksumSHA256": base64.b64encode(bytes.fromhex(digest)).decode()} if digest else {}
 
 
 class _Models(Loader):

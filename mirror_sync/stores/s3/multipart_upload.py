@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from mirror_sync.domain.digest import Sha256
 from mirror_sync.errors import StoreError
 from mirror_sync.stores.parts import Parts
-from mirror_sync.stores.s3.client import Checked, checked
+from mirror_sync.stores.s3.client import checked
 from mirror_sync.stores.s3.payloads import outgoing
 from mirror_sync.stores.s3.refusals import code_of, store_errors
 from mirror_sync.stores.s3.small_objects import ShortWay
@@ -64,7 +64,7 @@ class S3Upload:
                 UploadId=begun.id,
                 PartNumber=number + 1,
                 Body=outgoing(body),
-                **(checked(digest) if digest else Checked()),
+                **checked(digest),
             )["ETag"]
 
         with store_errors(*begun.place, "UploadPart"):

@@ -84,20 +84,21 @@ class ShortWay:
         self,
         name: str,
         body: bytes | bytearray | memoryview,
-        digest: Sha256,
+        digest: Sha256 | None,
         send: Callable[[], object],
         described: Mapping[str, str],
     ) -> None:
         """Put an object, by `send`, botocore's call for the same, unless the short way does. What `send` raises.
 
-        `described` are headers of the object, in lower case.
+        `described` are headers of the object, in lower case. Without a `digest` the body is not signed.
         """
         way = self._way
         if way is None or not self._takes(len(body)):
             send()
             self._learn(name)
             return
-        answer = self._ask(way, Signed("PUT", way.host, way.base + _quoted(name), digest, described), body)
+        asked = Signed("PUT", way.host, way.base + _quoted(name), digest or UNSIGNED_PAYLOAD, described)
+        answer = self._ask(way, asked, body)
         if answer is not None and answer.status == _OK:
             self._doubts = 0
             return
