@@ -30,6 +30,8 @@ class Fleet:
     calls: float
     """Calls upstream that one run may make."""
     to: To
+    cpu: float | None = None
+    """CPU seconds that one run may take."""
 
     @property
     def ids(self) -> list[str]:
@@ -40,7 +42,7 @@ class Fleet:
 # Mirroring so many for the first time is the longest part of a run: into a directory it takes a third of the time.
 FLEETS = (
     Fleet("2 authors", 10_000, 2, calls=12, to="S3"),
-    Fleet("10,000 authors", 10_000, 10_000, calls=10_000, to="directory"),
+    Fleet("10,000 authors", 10_000, 10_000, calls=10_000, to="directory", cpu=6),
 )
 NOTE = "Every repo is named in jobs.yaml and was mirrored before. `calls` counts every request to the Hub in one run."
 
@@ -83,6 +85,8 @@ def section(looked: list[Looked], fleets: tuple[Fleet, ...], seconds: float, mem
             Target(f"{fleet.name}: time", "at most", seconds, " s").judge(one.seconds),
             Target(f"{fleet.name}: peak memory", "at most", memory, " MiB").judge(one.peak_rss / MIB),
         ]
+        if fleet.cpu is not None:
+            verdicts.append(Target(f"{fleet.name}: CPU", "at most", fleet.cpu, " s").judge(one.cpu_seconds))
     return Section(
         "unchanged",
         "Nothing has changed",

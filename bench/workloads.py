@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from bench import asking, doors, huge, one_of_many, readers, readers_tokens, transfers, unchanged, verifying
+from bench import asking, doors, huge, one_of_many, readers, readers_tokens, starts, transfers, unchanged, verifying
 from bench.setting import Setting
 from bench.table import Section
 
@@ -16,11 +16,14 @@ WORKLOADS: dict[str, Callable[[Setting], Section]] = {
     one.name: partial(transfers.run, transfer=one)
     for one in (transfers.LARGE, transfers.MEDIUM, transfers.SMALL, transfers.CONFIRM, transfers.MIXED)
 } | {
+    "starts": starts.run,
     "unchanged": unchanged.run,
     "one-of-many": one_of_many.run,
     "huge": huge.run,
     "verify": verifying.run,
     "doors": doors.run,
+    "asking": asking.run,
+    "readers": readers.run,
+    "readers-minute": readers.run_minute,
+    "readers-tokens": readers_tokens.run,
 }
-WORKLOADS |= {"asking": asking.run, "readers": readers.run, "readers-minute": readers.run_minute}
-WORKLOADS |= {"doors": doors.run, "readers-tokens": readers_tokens.run}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import asking, competitors, huge, one_of_many, transfers, turns, unchanged, verifying
+from bench import asking, competitors, huge, one_of_many, starts, transfers, turns, unchanged, verifying
 from bench.builds import OURS
 from bench.content import Batch
 from bench.figures import MIB
@@ -75,6 +75,15 @@ def test_everybody_fills_a_bucket_in_turn_and_is_judged(setting: Setting, radosg
 def test_looking_for_what_was_put_is_measured_beside_leaving_it(setting: Setting, radosgw: Gateway) -> None:
     found = transfers.run(replace(setting, given=radosgw), replace(transfers.CONFIRM, batches=FILES))
     assert {row[""] for row in found.rows} == {OURS, UNCONFIRMED}
+
+
+def test_every_command_without_work_is_measured_and_judged(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starts, "LEAST_ROUNDS", 1)
+    found = starts.run(setting)
+    assert [row[""] for row in found.rows] == [
+        *("--version", "check, a folder", "plan, a folder", "sync, a folder", "plan, a Hub", "sync, a Hub")
+    ]
+    assert [verdict.what.removesuffix(": CPU") for verdict in found.verdicts] == list(starts.WANTED)
 
 
 def test_nobody_wins_by_doing_nothing(setting: Setting) -> None:
