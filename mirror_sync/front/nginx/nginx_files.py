@@ -396,6 +396,7 @@ def _tables(body: Path, options: NginxOptions, bucket: dict[str, Any], told: Tol
         "access": _access(options.access, options.tokens),
         "readers": _readers(options.access, options.tokens, body / "tokens-", told),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
+        "heads": _tells_heads(options),
         "bucket": {name: bucket.get(name, "") for name in (*_OF_BUCKET, "cold_root", "cold_far", "frozen")},
     }
 
@@ -533,8 +534,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any], 
         "manners": _TABLE.manners,
         "tokens_in": tokens_in,
         "sliced": _is_sliced(options),
-        # of a bucket behind S3 the head of a file would be asked for there
-        "heads": isinstance(target, DirectoryTarget),
+        "heads": _tells_heads(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
     }
@@ -562,6 +562,11 @@ def _queue(limits: ReaderLimits) -> str:
     free = limits.at_once - 1
     words = {"burst": free + limits.waiting, "delay": free}
     return "".join(f" {word}={count}" for word, count in words.items() if count)
+
+
+def _tells_heads(options: NginxOptions) -> bool:
+    """Whether nginx tells the head of a file without the script: behind S3 it would ask the bucket for it."""
+    return isinstance(options.target, DirectoryTarget)
 
 
 def _is_sliced(options: NginxOptions) -> bool:

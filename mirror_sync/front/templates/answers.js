@@ -51,16 +51,17 @@ function cachingFor(r, value) {
 }
 
 function send(r, status, headers, body) {
-    const kept = status !== 200 || meets(r, headers.ETag);
+    const kept = status !== 200 || meets(r);
     setHeaders(r, kept ? headers : {'Cache-Control': tables.CACHING.never});
     r.return(kept ? status : 412, kept ? body : '');
 }
 
-// Whether an answer with this tag, if it has one, is what If-Match and If-Unmodified-Since ask for. Nothing here has a date.
-// nginx would refuse the others with a page, and take the script's state away while the script is at it.
-function meets(r, etag) {
-    const match = (r.headersIn['If-Match'] || '*').trim();
-    return r.headersIn['If-Unmodified-Since'] === undefined && (match === '*' || match === etag);
+// Whether an answer of the script may be had under If-Match and If-Unmodified-Since. Nothing here has a date, and no tag that a
+// script gives is one that nginx compares with: it would refuse by a page of its own, and take the script's state away while the
+// script is at it.
+function meets(r) {
+    const match = r.headersIn['If-Match'];
+    return r.headersIn['If-Unmodified-Since'] === undefined && (match === undefined || match.trim() === '*');
 }
 
 // As serve does: nginx's own redirects have a page.
@@ -172,7 +173,7 @@ function sendBlob(r, blob) {
     if (isCurrent(r, blob.etag)) {
         return send(r, 304, headers);
     }
-    if (r.method === 'HEAD' && blob.size !== undefined) {
+    if (r.method === 'HEAD' && blob.size !== undefined && !blob.met) {
         return sendHead(r, headers, unsaid ? null : blob.size);
     }
     const v = r.variables;
@@ -241,7 +242,7 @@ function pointerHeaders(blob) {
 
 // The head of a blob of `size` bytes; null: it says none.
 function sendHead(r, headers, size) {
-    if (!meets(r, headers.ETag)) {
+    if (!meets(r)) {
         return send(r, 200, headers, '');
     }
     r.status = 200;

@@ -247,8 +247,8 @@ async function pointer(r) {
         if (tables.ACCESS.chooses && !(everybody && !tables.ACCESS.allow.length)) {
             blob.caching = blob.caching.replace('public', 'private');
         }
-        // of what is so large a HEAD goes by who asks
-        const apart = slices.wanted(blob.size) || blob.size > tables.SIZE_SAID_UP_TO;
+        // of what is so large the script answers a HEAD, by who asks
+        const apart = slices.wanted(blob.size) || settings.HEADS && blob.size > tables.SIZE_SAID_UP_TO;
         answers.send(r, apart ? 403 : 200, answers.pointerHeaders(blob), '');
     } catch (error) {
         answers.send(r, 204, {});

@@ -345,7 +345,7 @@ async function s3_nothing(r, fields) {
 async function s3_object(r, fields) {
     const opened = await here(() => snapshots.open(r, fields), fields), path = requests.decoded(fields.path);
     const file = await hub.fileEntry(r, opened, path), found = hub.blobOf(opened, path, file), etag = '"' + file.sha256 + '-1"';
-    const match = (r.headersIn['If-Match'] || '*').trim(), ranged = r.headersIn.Range !== undefined && r.method === 'GET';
+    const asked = r.headersIn['If-Match'], match = asked === undefined ? '*' : asked.trim(), ranged = r.headersIn.Range !== undefined && r.method === 'GET';
     if (['*', etag, etag.slice(1, -1)].indexOf(match) < 0) {
         throw answers.refusal(412, OWN.WORDS.held);
     }
@@ -359,7 +359,7 @@ async function s3_object(r, fields) {
     if (answers.isCurrent(r, etag)) {
         return answers.sendBlob(r, blob);
     }
-    if (r.method === 'HEAD') {
+    if (r.method === 'HEAD' && match === '*') {
         return answers.sendHead(r, Object.assign({'Content-Type': blob.type, 'Cache-Control': blob.caching, ETag: etag,
                                                   'X-Repo-Commit': opened.commit}, more), file.size);
     }
@@ -368,6 +368,7 @@ async function s3_object(r, fields) {
     r.variables.s3_checksum_type = more['x-amz-checksum-type'] || '';
     if (match !== '*') {
         blob.location = '/-/s3/again';  // nginx itself would refuse what has a condition that it does not know
+        blob.met = true;
     }
     answers.sendBlob(r, blob);
 }
