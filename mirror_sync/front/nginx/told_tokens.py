@@ -21,15 +21,19 @@ from mirror_sync.front.nginx.nginx_bucket import plain
 
 @dataclass(frozen=True, slots=True)
 class ToldToken:
-    """A token by its first letters: what `secure_link` is given, and who readers.js would say that it is.
-
-    `reader_class` is for whom caches keep apart: badge and role.
+    """A token by its first letters: what `secure_link` is given, and whose it is; by `reader_class` caches keep
+    answers apart.
     """
 
     letters: str
     link: str
     reader_class: str
     name: str
+
+    @property
+    def said(self) -> str:
+        """As readers.js joins what it finds out."""
+        return f"{self.reader_class} {self.name}  ."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ class ToldTokens:
 
     every: tuple[ToldToken, ...]
     folder: str
-    writing: str = field(default_factory=lambda: secrets.token_hex(8))
+    writing: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @classmethod
     def of(cls, path: Path | None, access: AccessRules, folder: Path) -> ToldTokens:

@@ -80,7 +80,7 @@ function credential(header) {
 function isToldAlike(r, words, told) {
     const v = r.variables, ends = words[4] ? ',' + (Date.parse(words[4]) / 1000 - 1) : '';
     return v.secure_link === '1' && v.token_link.slice(22) === ends && !words[5]
-        && [v.token_class, v.token_name, '', '.'].join(' ') === told.concat('.').join(' ');
+        && v.token_said === told.concat('.').join(' ');
 }
 
 // That it may do so until this second is over: nginx looks whether there is such a file. A token has one below each state of
