@@ -12,16 +12,16 @@ from pathlib import Path
 
 from bench import competitors
 from bench.builds import OURS, Build
-from bench.content import CARD
+from bench.content import CARD, Batch, make_repo
 from bench.figures import MIB, Measurement, Target, Verdict, middle
 from bench.measure import Command, measured
 from bench.setting import Setting, say
 from bench.table import Row, Section
 from bench.turns import WrongResult
-from bench.upstream import stand_in
+from bench.upstream import upstream
 
-REPO = "bench/still"
-FILES = {"README.md": CARD.decode(), "config.json": "{}\n"}
+NAME = "still"
+BATCH = Batch(1, 2, "config-{:05}.json")
 WANTED = {"--version": 0.08, "plan, a folder": 0.20, "plan, a Hub": 0.20, "sync, a Hub": 0.35}
 """CPU seconds."""
 LEAST_ROUNDS = 9  # each is a second, and a start differs by a tenth from one to the next
@@ -71,22 +71,22 @@ def section(builds: Sequence[Build], found: Sequence[Measurement]) -> Section:
 
 @contextmanager
 def _commands(setting: Setting) -> Iterator[Mapping[Build, Mapping[str, Command]]]:
-    folder = setting.fresh("starts")
-    upstream = folder / "upstream"
-    for path, text in FILES.items():
-        (upstream / REPO / path).parent.mkdir(parents=True, exist_ok=True)
-        (upstream / REPO / path).write_text(text, encoding="utf-8")
-    with stand_in(folder / "standin.log") as hub:
-        hub.do("commit", repo=REPO, files=FILES)
-        yield {build: _of(build, folder, {"a folder": upstream, "a Hub": hub.url}) for build in setting.builds}
+    folder, repo = setting.fresh("starts"), make_repo(NAME, (BATCH,), setting.fresh("content"))
+    kept = folder / "kept"
+    with upstream(repo, setting.fresh("upstream")) as offered:
+        (kept / offered.repo_id).mkdir(parents=True)
+        for path, body in {"README.md": CARD, "config.json": b"{}"}.items():
+            (kept / offered.repo_id / path).write_bytes(body)
+        where: Mapping[str, str | Path] = {"a folder": kept, "a Hub": offered.hub}
+        yield {build: _of(build, folder, offered.repo_id, where) for build in setting.builds}
 
 
-def _of(build: Build, folder: Path, upstreams: Mapping[str, str | Path]) -> Mapping[str, Command]:
+def _of(build: Build, folder: Path, repo: str, upstreams: Mapping[str, str | Path]) -> Mapping[str, Command]:
     found = {"--version": Command([build.program, "--version"])}
-    for name, upstream in upstreams.items():
+    for name, where in upstreams.items():
         place = folder / build.name.replace(" ", "-") / name.replace(" ", "-")
         place.mkdir(parents=True)
-        jobs = competitors.jobs(place, upstream, [REPO], {"url": (place / "mirror").as_uri()})
+        jobs = competitors.jobs(place, where, [repo], {"url": (place / "mirror").as_uri()})
         sync = competitors.sync(build, jobs)
         measured(sync, place / "first.log")
         if not any((place / "mirror").rglob("refs.json")):
