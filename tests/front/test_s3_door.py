@@ -144,6 +144,8 @@ def test_large_objects_come_in_ranges_and_on_conditions(mirror: Mirror) -> None:
         tag = s3.head_object(Bucket="models", Key=at)["ETag"]
         assert s3.get_object(Bucket="models", Key=at, IfMatch=tag)["Body"].read() == whole
         assert s3.get_object(Bucket="models", Key=at, IfMatch=tag, Range="bytes=1-3")["Body"].read() == whole[1:4]
+        head = s3.head_object(Bucket="models", Key=at, IfMatch=tag)
+        assert (head["ContentLength"], head["ETag"].strip('"')) == (len(whole), tag.strip('"'))
     for conditions, status in (({"IfMatch": '"another"'}, 412), ({"IfNoneMatch": etag}, 304)):
         with pytest.raises(ClientError) as refused:
             s3.get_object(Bucket="models", Key=key, **conditions)
