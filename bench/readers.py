@@ -30,9 +30,9 @@ from tests.front.mirrors import s3_store
 
 CLIENTS = (1, 10, 100)
 CACHE = 8 << 30  # bytes that a front over S3 may keep
-LATEST_MS = {"HEAD of a file": 1.0}  # of what a client asks about files, half of the time, with nobody else there
-USUAL_MS = 2.0
-OF_FRONT = 0.5  # of nginx's rate what `serve` should reach, where bytes are most of it
+P50_MS = {"HEAD of a file": 1.0}  # at most, of what a client asks about files, half of the time, with nobody else there
+USUAL_P50_MS = 2.0
+SERVE_RATIO = 0.5  # of nginx's rate what `serve` should reach, where bytes are most of it
 _SECONDS = {"directory": 1.5, "S3, kept": 1.5, "S3, passed on": 1.0}
 _CROWD_SECONDS = 3.0  # radosgw reads 16 MiB for each of its clients before it sends a byte
 _WARM_SECONDS = 0.15
@@ -287,7 +287,7 @@ def _line(tally: Tally, where: str, read: Read, clients: int, older: Sequence[st
     what = f"{where}: {read.name}, {clients} client{'s' * (clients > 1)}"
     verdicts = [Target(what, "at least", read.ratio if clients == 1 else read.of_many, "x").judge(ratio)]
     if served is not None and ours and clients > 1 and read.length > MIB:
-        verdicts.append(Target(f"{what}: `serve` / nginx front", "at least", OF_FRONT, "x").judge(served / ours))
+        verdicts.append(Target(f"{what}: `serve` / nginx front", "at least", SERVE_RATIO, "x").judge(served / ours))
     row: dict[str, str] = {
         "read": f"{where}: {read.name}",
         "clients": str(clients),
@@ -324,7 +324,7 @@ def _metadata_line(tally: Tally, where: str, what: str, older: Sequence[str]) ->
     for build in older:
         row[f"front {build}"] = _shown(tally.p50(where, what, 1, f"front {build}"))
         row[f"serve {build}"] = "-"
-    target = Target(f"{where}: {what}, half of the time", "at most", LATEST_MS.get(what, USUAL_MS), " ms")
+    target = Target(f"{where}: {what}, half of the time", "at most", P50_MS.get(what, USUAL_P50_MS), " ms")
     return row, [target.judge(took)]
 
 

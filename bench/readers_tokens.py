@@ -153,7 +153,7 @@ def _started(
 
 
 def _token(number: int) -> str:
-    """As `token new` makes them: no two begin alike, which a table that is searched by them would feel."""
+    """As `token new` makes them: letters that begin alike would load nginx's map as no real file does."""
     return f"hf_{''.join(random.Random(number).choices(ascii_letters + digits, k=37))}"
 
 

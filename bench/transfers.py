@@ -36,7 +36,7 @@ TO_FOLDER: tuple[Turn, ...] = (
 
 @dataclass(frozen=True)
 class Faster:
-    """How many times our seconds another is to take; ours under settings of their own where `ours` names those."""
+    """How many times our seconds another is to take; `ours`: which row of ours, where it has settings of its own."""
 
     other: str
     to: To

@@ -120,7 +120,7 @@ def test_no_key_is_told_to_clients_or_logs(private: S3Target, tmp_path: Path) ->
     ) as front:
         replies = [front.get(target) for target in (repo.api, f"{repo.at}/resolve/{commit}/sub/big.bin")]
     logs = [(tmp_path / f"nginx/logs/{name}.log").read_text() for name in ("error", "access")]
-    assert all(logs)
+    assert all(logs), "an empty log would prove nothing"
     for told in (*logs, *(str(reply.headers) + reply.body.decode() for reply in replies)):
         assert "not-this" not in told
         assert private.access_key is not None

@@ -74,7 +74,7 @@ class BucketPlace(PrunedKeys):
     sign: SignedBodies = Field(
         default="objects",
         description="Which bodies have their SHA-256 in the signature, so that the store refuses changed ones: "
-        "objects, all or never; all is also the parts of large files, which are hashed once more for it.",
+        "objects (what goes whole), all (the parts of large files too, hashed once more) or never.",
         examples=["objects"],
     )
     multipart: scalars.Switch = Field(

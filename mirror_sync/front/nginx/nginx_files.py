@@ -396,7 +396,7 @@ def _tables(body: Path, options: NginxOptions, bucket: dict[str, Any], told: Tol
         "access": _access(options.access, options.tokens),
         "readers": _readers(options.access, options.tokens, body / "tokens-", told),
         "sliced_from": SLICED_FROM if _is_sliced(options) else None,
-        "heads": _tells_heads(options),
+        "tells_heads": _tells_heads(options),
         "bucket": {name: bucket.get(name, "") for name in (*_OF_BUCKET, "cold_root", "cold_far", "frozen")},
     }
 
@@ -534,7 +534,7 @@ def _configuration(folder: Path, options: NginxOptions, bucket: dict[str, Any], 
         "manners": _TABLE.manners,
         "tokens_in": tokens_in,
         "sliced": _is_sliced(options),
-        "heads": _tells_heads(options),
+        "tells_heads": _tells_heads(options),
         "cache_size": options.cache_size,
         "slice_size": SLICE_SIZE,
     }

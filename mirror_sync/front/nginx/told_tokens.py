@@ -32,7 +32,7 @@ class ToldToken:
 
     @property
     def said(self) -> str:
-        """As readers.js joins what it finds out."""
+        """As readers.js joins badge, role, name and what is said of a token: nothing of a good one, so two spaces."""
         return f"{self.reader_class} {self.name}  ."
 
 

@@ -56,9 +56,8 @@ function send(r, status, headers, body) {
     r.return(kept ? status : 412, kept ? body : '');
 }
 
-// Whether an answer of the script may be had under If-Match and If-Unmodified-Since. Nothing here has a date, and no tag that a
-// script gives is one that nginx compares with: it would refuse by a page of its own, and take the script's state away while the
-// script is at it.
+// Whether an answer of the script may be had under If-Match and If-Unmodified-Since. nginx compares with no tag or date of a
+// script's: it would refuse by a page of its own, and take the script's state away while the script is at it.
 function meets(r) {
     const match = r.headersIn['If-Match'];
     return r.headersIn['If-Unmodified-Since'] === undefined && (match === undefined || match.trim() === '*');
@@ -173,7 +172,7 @@ function sendBlob(r, blob) {
     if (isCurrent(r, blob.etag)) {
         return send(r, 304, headers);
     }
-    if (r.method === 'HEAD' && blob.size !== undefined && !blob.met) {
+    if (r.method === 'HEAD' && blob.size !== undefined && !blob.isCompared) {
         return sendHead(r, headers, unsaid ? null : blob.size);
     }
     const v = r.variables;

@@ -248,7 +248,7 @@ async function pointer(r) {
             blob.caching = blob.caching.replace('public', 'private');
         }
         // of what is so large the script answers a HEAD, by who asks
-        const apart = slices.wanted(blob.size) || settings.HEADS && blob.size > tables.SIZE_SAID_UP_TO;
+        const apart = slices.wanted(blob.size) || settings.TELLS_HEADS && blob.size > tables.SIZE_SAID_UP_TO;
         answers.send(r, apart ? 403 : 200, answers.pointerHeaders(blob), '');
     } catch (error) {
         answers.send(r, 204, {});

@@ -345,7 +345,8 @@ async function s3_nothing(r, fields) {
 async function s3_object(r, fields) {
     const opened = await here(() => snapshots.open(r, fields), fields), path = requests.decoded(fields.path);
     const file = await hub.fileEntry(r, opened, path), found = hub.blobOf(opened, path, file), etag = '"' + file.sha256 + '-1"';
-    const asked = r.headersIn['If-Match'], match = asked === undefined ? '*' : asked.trim(), ranged = r.headersIn.Range !== undefined && r.method === 'GET';
+    const asked = r.headersIn['If-Match'], match = asked === undefined ? '*' : asked.trim();
+    const ranged = r.headersIn.Range !== undefined && r.method === 'GET';
     if (['*', etag, etag.slice(1, -1)].indexOf(match) < 0) {
         throw answers.refusal(412, OWN.WORDS.held);
     }
@@ -368,7 +369,7 @@ async function s3_object(r, fields) {
     r.variables.s3_checksum_type = more['x-amz-checksum-type'] || '';
     if (match !== '*') {
         blob.location = '/-/s3/again';  // nginx itself would refuse what has a condition that it does not know
-        blob.met = true;
+        blob.isCompared = true;  // it is that of the object: a HEAD is not refused for it either
     }
     answers.sendBlob(r, blob);
 }

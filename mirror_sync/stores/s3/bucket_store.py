@@ -111,17 +111,17 @@ class S3Store:
             yield Incoming(answer, start, stop, (self._where, key))
 
     def put(self, key: str, body: bytes | bytearray | memoryview, digest: Sha256) -> None:
-        """The digest is signed, unless the target says never: a server that checks signatures refuses another body."""
-        name, described, bound = self._name(key), self._described(key), self._bound(digest)
+        """A server that checks signatures refuses a body with another digest, unless the target signs none."""
+        name, described, signed = self._name(key), self._described(key), self._signed_digest(digest)
         with store_errors(self._where, key, "PutObject"):
             access, short_way = self._opened
 
             def send() -> object:
                 return access.client.put_object(
-                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(bound), **described
+                    Bucket=self._bucket, Key=name, Body=outgoing(body), **checked(signed), **described
                 )
 
-            short_way.put(name, body, bound, send, {_HEADERS[word]: str(said) for word, said in described.items()})
+            short_way.put(name, body, signed, send, {_HEADERS[word]: str(said) for word, said in described.items()})
 
     def begin(self, key: str, size: int, token: str | None = None) -> S3Upload | SinglePut:
         """Kept parts are proved by the server's own list of them: nothing is read back."""
@@ -146,7 +146,7 @@ class S3Store:
             access.client, short_way, self._bucket, self._name(key) if key else "", "", (self._where, key)
         )
 
-    def _bound(self, digest: Sha256 | None) -> Sha256 | None:
+    def _signed_digest(self, digest: Sha256 | None) -> Sha256 | None:
         """The digest that a signature is to have of a whole object."""
         return None if self._target.sign == "never" else digest
 
@@ -154,7 +154,7 @@ class S3Store:
         """The digest of a blob is in its key, so a server that checks signatures refuses other bytes here too."""
         place = (self._where, key)
         expect_one_put(parts.size, place)
-        client, signed = self._client, checked(self._bound(blob_of(key)))
+        client, signed = self._client, checked(self._signed_digest(blob_of(key)))
 
         def send(body: RawIOBase) -> object:
             return client.put_object(
