@@ -100,7 +100,12 @@ class Ledger:
             return now
 
     def settled(self, repo: RepoName, name: str) -> bool:
-        """Whether a front must know a name or commit: fronts have looked since, and nothing may go now."""
+        """Whether a front must know a name or commit: fronts have looked since, and nothing may go now.
+
+        A repo that the upstream has closed a front gives to nobody, until the mirror has learnt that it is open again.
+        """
+        if repo in self.refused:
+            return False
         with self._lock:
             since = {**self._commits.get(repo, {}), **self._names.get(repo, {})}.get(name)
             return since is not None and since.moment < time.monotonic() - FRONTS_LOOK and self.season.quiet
