@@ -8,6 +8,7 @@ import pytest
 
 from mirror_sync.domain.content.keys import blob_key
 from mirror_sync.domain.digest import GitOid, Sha256
+from mirror_sync.stores.directory.directory_store import DirectoryStore
 from tests.front.bucket import dataset, etag, model, pointer
 from tests.front.mirrors import Mirror
 
@@ -139,13 +140,14 @@ def test_the_head_of_a_file_above_fifty_gb_says_no_size_to_the_clients_that_woul
     repo = model(mirror.store)
     commit = repo.publish({"weights.bin": LARGE}, told={"weights.bin": {"size": size}})
     target, bound = f"{repo.at}/resolve/{commit}/weights.bin", size == 50_000_000_000
+    # nginx over a folder says the length of what is there, which here is not what was told
+    by_the_disk = bound and is_nginx(mirror) and isinstance(mirror.store, DirectoryStore)
     for agent in (*OTHERS, *SIZELESS):
         said = str(size) if bound or agent in OTHERS else None
         reply = mirror.head(target, User_Agent=agent)
         assert (reply.status, reply.body) == (200, b"")
         assert reply.header("X-Linked-Size") == said, agent
-        # nginx over a folder says the length of what is there, which here is not what was told
-        assert reply.header("Content-Length") in ((said, str(len(LARGE))) if bound else (said,)), agent
+        assert reply.header("Content-Length") == (str(len(LARGE)) if by_the_disk else said), agent
         assert reply.header("ETag") == reply.header("X-Linked-Etag") == etag(LARGE)
         assert (reply.header("Accept-Ranges"), reply.header("X-Repo-Commit")) == ("bytes", commit)
         current = mirror.head(target, User_Agent=agent, If_None_Match=etag(LARGE))
@@ -163,19 +165,23 @@ def test_the_head_of_any_other_file_says_its_size_to_everybody(mirror: Mirror) -
         assert reply.header("Vary") is None
 
 
+def is_nginx(mirror: Mirror) -> bool:
+    return mirror.get("/healthz").header("Server") == "nginx"
+
+
 def test_what_only_a_script_can_compare_with_a_condition_is_refused_and_the_front_goes_on(mirror: Mirror) -> None:
     """nginx itself knows no tag of ours: before it is asked, the script has said no."""
     repo = model(mirror.store)
     commit = repo.publish({"weights.bin": LARGE})
-    files = [f"{repo.at}/resolve/{revision}/weights.bin" for revision in (commit, "main")]
-    told = [repo.api, f"{repo.api}/refs", f"{repo.api}/tree/main", "/healthz"]
+    pinned = f"{repo.at}/resolve/{commit}/weights.bin"
+    told = (repo.api, f"{repo.api}/refs", f"{repo.api}/tree/main", "/healthz")
+    asked = [("HEAD", pinned), *(("GET", target) for target in told)]
     for condition in (etag(LARGE), '"other"', "*"):
-        for method in ("GET", "HEAD"):
-            for target in (*files, *told):
-                status = mirror.ask(method, target, {"If-Match": condition, "Range": "bytes=0-0"}).status
-                assert status in (200, 206, 307, 405, 412), (method, target, condition)
-                assert condition != "*" or status != 412, (method, target)
-    assert mirror.get(files[0]).body == LARGE
+        wanted = 412 if is_nginx(mirror) and condition != "*" else 200  # `serve` knows no such condition
+        for method, target in asked:
+            reply = mirror.ask(method, target, {"If-Match": condition})
+            assert reply.status == wanted, (method, target, condition)
+    assert mirror.get(pinned).body == LARGE
 
 
 def test_a_blob_can_be_had_by_its_digest(mirror: Mirror) -> None:
