@@ -103,6 +103,20 @@ def test_nginx_tells_the_head_of_a_pinned_file_by_what_it_keeps_unless_more_is_a
         assert dict(reply.headers) | {"Date": ""} == dict(kept.headers) | {"Date": ""}
 
 
+def test_no_condition_ends_a_worker_of_nginx(tmp_path: Path) -> None:
+    """It knows no tag that a script gives, so the script refuses before it is asked: what was being sent goes on."""
+    store = DirectoryStore(tmp_path / "bucket")
+    published = model(store)
+    commit = published.publish({"weights": b"some weights"})
+    pinned = f"{published.at}/resolve/{commit}/weights"
+    with logged("nginx", tmp_path, store) as (mirror, path):
+        tag = mirror.head(pinned).header("ETag") or ""
+        for method, target in (("HEAD", pinned), ("GET", f"{published.api}/refs"), ("GET", "/healthz")):
+            found = {one: mirror.ask(method, target, {"If-Match": one}).status for one in (tag, '"other"', "*")}
+            assert found == {tag: 412, '"other"': 412, "*": 200}, target
+    assert "exited on signal" not in path.with_name("error.log").read_text("utf-8")
+
+
 @pytest.mark.parametrize("front", ["nginx", "serve"])
 def test_no_line_that_a_stranger_can_have_written_is_odd_and_what_is_asked_of_nothing_is_no_read(
     tmp_path: Path, front: str

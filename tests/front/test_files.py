@@ -169,21 +169,6 @@ def is_nginx(mirror: Mirror) -> bool:
     return mirror.get("/healthz").header("Server") == "nginx"
 
 
-def test_what_only_a_script_can_compare_with_a_condition_is_refused_and_the_front_goes_on(mirror: Mirror) -> None:
-    """nginx itself knows no tag of ours: before it is asked, the script has said no."""
-    repo = model(mirror.store)
-    commit = repo.publish({"weights.bin": LARGE})
-    pinned = f"{repo.at}/resolve/{commit}/weights.bin"
-    told = (repo.api, f"{repo.api}/refs", f"{repo.api}/tree/main", "/healthz")
-    asked = [("HEAD", pinned), *(("GET", target) for target in told)]
-    for condition in (etag(LARGE), '"other"', "*"):
-        wanted = 412 if is_nginx(mirror) and condition != "*" else 200  # `serve` knows no such condition
-        for method, target in asked:
-            reply = mirror.ask(method, target, {"If-Match": condition})
-            assert reply.status == wanted, (method, target, condition)
-    assert mirror.get(pinned).body == LARGE
-
-
 def test_a_blob_can_be_had_by_its_digest(mirror: Mirror) -> None:
     repo = model(mirror.store)
     repo.publish({"f": LARGE})
