@@ -351,12 +351,14 @@ def test_nginx_goes_by_itself_for_no_token_of_which_the_file_now_says_something_
 
 def test_what_is_not_exactly_a_token_of_ours_the_script_decides(place: Place) -> None:
     token, ends = TOKENS["admins"], "2099-01-01T00:00:00Z"
+    one = "hf_1".ljust(40, "x")  # the letters before which secure_link's own 1 stands
     near = made("near", "admins", TOKENS["auditors"])
     alike = [
         made(name, "admins", f"hf_{letters}".ljust(40, "z")) for name, letters in (("a", "Abcdefgh"), ("b", "abcdefgh"))
     ]
     tokens = (
         replace(made("ends", "admins", token), expires=ends),
+        made("one", "admins", one),
         replace(near, networks=("127.0.0.0/8",)),
         AccessToken("plain", "admins", digest_of(TOKENS["developers"])),
         replace(made("on-no-calendar", "admins", TOKENS["nothings"]), expires="2099-02-30T00:00:00Z"),
@@ -367,17 +369,18 @@ def test_what_is_not_exactly_a_token_of_ours_the_script_decides(place: Place) ->
     with _mute(place) as (front, speak):
         assert _told_alone(place, front, speak, token)
         for slow in (
-            *(TOKENS[one] for one in ("auditors", "developers", "nothings")),
+            *(TOKENS[role] for role in ("auditors", "developers", "nothings")),
             f"hf_{written}",
             f"hf_{written.lower()}",
         ):
             assert place.status(front, slow) == 200
             assert not _told_alone(place, front, speak, slow)
-        for wrong in (token[:-1] + "y", token + "x", token[:-1], token.upper()):
-            assert place.status(front, token) == 200
-            assert place.status(front, wrong) == 401, wrong
+        for right in (token, one):
+            for wrong in (right[:-1] + "y", right + "x", right[:-1], right.upper()):
+                assert place.status(front, right) == 200
+                assert place.status(front, wrong) == 401, wrong
         text = (place.folder / "front" / "nginx.conf").read_text("utf-8")
-        assert all(one not in text for one in (token, *TOKENS.values(), written[:12]))
+        assert all(said not in text for said in (token, one, *TOKENS.values(), written[:12]))
 
 
 def test_where_networks_are_ruled_the_script_decides_of_every_token(place: Place) -> None:

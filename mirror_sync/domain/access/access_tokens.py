@@ -45,8 +45,8 @@ JavaScript share.
 OTHER_LINE = r"^(?:#[ -~]*|version: 1|tokens:(?: \[\])?|)$"
 """Every other line that may stand in the file."""
 TOLD = 8  # of the letters of a token: the 29 others, 172 bits, are all that is secret
-TOLD_TOKEN = rf"^Bearer {PREFIX}(?<told_in_token>[A-Za-z0-9]{{{TOLD}}})[A-Za-z0-9]{{{_LENGTH - TOLD}}}$"
-"""An Authorization header that may bring a token of ours, as nginx's expressions are."""
+TOLD_TOKEN = rf"^Bearer {PREFIX}(?<told_letters>[A-Za-z0-9]{{{TOLD}}})"
+"""How an Authorization header begins that may bring a token of ours, as nginx's expressions are."""
 _LINK_LINE = re.compile(
     rf"# nginx knows ([0-9a-f]{{16}}) by ([A-Za-z0-9]{{{TOLD}}}) and ([A-Za-z0-9_\-]{{22}})", re.ASCII
 )

@@ -116,7 +116,7 @@ class Doorkeeper:
         """The address of who asks."""
         return client_of(peer, forwarded, (*_LOCAL, *self._access.proxies))
 
-    def reader(self, asked: FrontRequest, cookie: str = "") -> Reader:
+    def reader(self, asked: FrontRequest, cookie_name: Callable[[], str] = str) -> Reader:
         """Who asks, by the address and the token, which may come in a cookie of that name where no other is sent."""
         if self._access.allow and not is_within(asked.client, self._access.allow):
             return Reader(Badge.OUTSIDE, said=asked.client)
@@ -125,7 +125,7 @@ class Doorkeeper:
         if known is not None:
             return known
         token = credential(header, from_base64)
-        if token is None and cookie:
+        if token is None and (cookie := cookie_name()):
             sent = (said for name, said in asked.headers.items() if name == "cookie")  # HTTP/2 may cut it up
             token = in_cookie("; ".join(sent), cookie)
         if token is None:

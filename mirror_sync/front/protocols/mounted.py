@@ -105,7 +105,7 @@ class Mounted:
 
     def known(self, asked: FrontRequest) -> FrontRequest:
         """The same request with who asks. Raises nothing."""
-        return replace(asked, reader=self.door.reader(asked, self._table.manners_at(asked.raw_path).cookie))
+        return replace(asked, reader=self.door.reader(asked, lambda: self._table.manners_at(asked.raw_path).cookie))
 
     def is_open(self, asked: FrontRequest) -> bool:
         """Whether nothing is asked of a reader at an address, as by those that watch the front."""
