@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -119,14 +120,13 @@ class Running:
     pid: int
 
     def cpu_seconds(self) -> float:
-        """What it and its workers have used so far."""
-        fields = (_stat(pid) for pid in tree(self.pid))
-        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+        """What it and its workers have used so far, by the clocks of the processes: proc(5)'s stat counts in 10 ms."""
+        return sum(time.clock_gettime(_cpu_clock(pid)) for pid in tree(self.pid))
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of proc(5)'s stat after the name."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+def _cpu_clock(pid: int) -> int:
+    """As clock_getcpuclockid(3) of glibc names the CPU clock of a process, all its threads."""
+    return ~pid << 3 | 2
 
 
 @contextmanager

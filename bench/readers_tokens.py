@@ -75,7 +75,7 @@ class Tally:
         keys = [(front, question.name, clients, mode) for mode in _MODES]
         (openly, known), (cheap, dear) = ([median(of[key]) for key in keys] for of in (self.rates, self.costs))
         by_rate = median(b / a for a, b in zip(*(self.rates[key] for key in keys), strict=True))
-        by_cpu = median(a / b if b else 1.0 for a, b in zip(*(self.costs[key] for key in keys), strict=True))
+        by_cpu = median(a / b for a, b in zip(*(self.costs[key] for key in keys), strict=True))
         row = {
             "read": question.name,
             "front": front,
@@ -186,8 +186,9 @@ def _measure(running: Running, mode: str, question: Question, content: Content, 
     found = run_load(running.url, asked, clients, _SECONDS)
     spent.cpu_seconds += running.cpu_seconds() - before
     spent.seconds += found.seconds
-    spent.amount += found.body_bytes / MIB if question.by_bytes else len(found.latencies)
-    if warm.errors + found.errors:
+    amount = found.body_bytes / MIB if question.by_bytes else len(found.latencies)
+    spent.amount += amount
+    if warm.errors + found.errors or not amount:
         raise RuntimeError(f"{mode}, {question.name}: {(warm.errors + found.errors)[:3]}")
 
 

@@ -14,7 +14,7 @@ import pytest
 from mirror_sync.domain.access.access_tokens import AccessToken, AccessTokens, Badge, digest_of
 from mirror_sync.domain.access.rights import AccessRules, Opening, RepoSet
 from mirror_sync.domain.job.targets import DirectoryTarget
-from mirror_sync.domain.repo import RepoPattern
+from mirror_sync.domain.repo import Kind, Repo, RepoPattern
 from mirror_sync.front.hub.doorkeeper import Doorkeeper
 from mirror_sync.front.hub.front_request import FrontRequest
 from mirror_sync.front.hub.hub_lists import Lists
@@ -25,6 +25,7 @@ from mirror_sync.front.protocols.access_log import LogFile, Logged, hit_of
 from mirror_sync.front.serve.asgi import ServeOptions, make_app
 from mirror_sync.front.serve.uvicorn_server import serving
 from mirror_sync.stores.directory.directory_store import DirectoryStore
+from tests.front.bucket import Published
 from tests.front.guarded import ACCESS, TOKENS, Guarded, basic, bearer, made, signed, write_tokens
 from tests.front.mirrors import Mirror, by_nginx
 from tests.requirements import need
@@ -243,6 +244,18 @@ def test_where_nothing_is_for_everybody_who_brings_no_token_is_asked_for_one(pla
         assert front.get("/healthz").status == 200
         assert front.get("/api/agent-harnesses").status == 200
         assert place.status(front, TOKENS["developers"]) == 200
+
+
+def test_of_a_repo_with_the_addresses_of_a_protocol_that_knows_cookies_no_cache_forgets_the_cookie(
+    place: Place, start: Start
+) -> None:
+    write_tokens(place.tokens)
+    repo = Published(place.guarded.store, Repo(Kind.MODEL, "api/v1"))
+    commit = repo.publish({"README.md": b"hello"}, described={"private": False, "gated": "manual"})
+    with start(tokens=place.tokens) as front:
+        for given in ({"Cookie": f"m_session_id={TOKENS['admins']}"}, bearer(TOKENS["admins"])):
+            reply = front.ask("GET", f"/api/v1/resolve/{commit}/README.md", given)
+            assert (reply.status, reply.header("Vary")) == (200, "Authorization, Cookie")
 
 
 def test_patterns_match_the_same_on_both_fronts(place: Place, start: Start) -> None:
